@@ -1,0 +1,75 @@
+import { AmountFormatError, formatRate, parseRate } from '@tollgate/pricing';
+import { z } from 'zod';
+import {
+  amountField,
+  exactly,
+  externalIdField,
+  metadataField,
+  nameField,
+  planField,
+} from '../http/fields.js';
+import { pageParameters } from '../http/page.js';
+import { balanceSchema } from './balance.js';
+
+const MULTIPLIER_PPM_MAX = 1_000_000_000n;
+
+/** A factor on every cost, such as "1.25", read as parts per million: six decimals are exact, as in a rate. */
+const multiplierField = z.string().transform(exactly(parseMultiplier)).transform(Number);
+
+export const createAccountSchema = z.strictObject({
+  name: nameField,
+  externalId: externalIdField.nullish(),
+  plan: planField.default('default'),
+  multiplier: multiplierField.prefault('1'),
+  floor: amountField.prefault('0'),
+  metadata: metadataField.default({}),
+});
+
+export const patchAccountSchema = z.strictObject({
+  name: nameField.optional(),
+  externalId: externalIdField.nullish(),
+  status: z.enum(['active', 'suspended']).optional(),
+  plan: planField.optional(),
+  multiplier: multiplierField.optional(),
+  /** A merge patch: null removes a field. */
+  metadata: metadataField.nullish(),
+});
+
+export const listAccountsSchema = z.strictObject({
+  ...pageParameters,
+  /** Part of a name or of an external id, in any case. */
+  q: z.string().min(1).max(200).optional(),
+  status: z.enum(['active', 'suspended']).optional(),
+  externalId: z.string().max(200).optional(),
+});
+
+export const accountSchema = z.strictObject({
+  id: z.uuid(),
+  name: z.string(),
+  externalId: z.string().nullable(),
+  status: z.enum(['active', 'suspended']),
+  plan: z.string(),
+  multiplier: z.string(),
+  metadata: z.record(z.string(), z.unknown()),
+  balance: balanceSchema,
+  createdAt: z.iso.datetime(),
+  updatedAt: z.iso.datetime(),
+});
+
+export type CreateAccount = z.infer<typeof createAccountSchema>;
+export type PatchAccount = z.infer<typeof patchAccountSchema>;
+export type ListAccounts = z.infer<typeof listAccountsSchema>;
+export type AccountView = z.infer<typeof accountSchema>;
+
+/** Writes a multiplier given in parts per million. */
+export function formatMultiplier(ppm: number): string {
+  return formatRate(BigInt(ppm));
+}
+
+function parseMultiplier(text: string): bigint {
+  const ppm = /^\d{1,4}(\.\d{1,6})?$/.test(text) ? parseRate(text) : MULTIPLIER_PPM_MAX + 1n;
+  if (ppm > MULTIPLIER_PPM_MAX) {
+    throw new AmountFormatError('expected a decimal string from "0" to "1000", with at most 6 decimals');
+  }
+  return ppm;
+}

@@ -1,0 +1,153 @@
+import { Injectable } from '@nestjs/common';
+import { AccountEntity } from '@tollgate/persistence';
+import { DataSource, type EntityManager, type ObjectLiteral, type SelectQueryBuilder } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { z } from 'zod';
+import { AuditedChanges } from '../audit/audited-changes.js';
+import type { Actor } from '../auth/operator.js';
+import { metadataField } from '../http/fields.js';
+import { escapeLike } from '../http/like-pattern.js';
+import { mergePatch } from '../http/merge-patch.js';
+import { PageReader, type Page } from '../http/page.js';
+import { Problem, invalidField, notFound } from '../http/problem.js';
+import {
+  formatMultiplier,
+  type AccountView,
+  type CreateAccount,
+  type ListAccounts,
+  type PatchAccount,
+} from './account.schema.js';
+import { balanceView } from './balance.js';
+
+/** Credits of an account that the database set aside for a hold store: they are held, but not by a request. */
+const SET_ASIDE = `(SELECT coalesce(sum(escrow.granted - escrow.used - escrow.released), 0)
+  FROM tollgate.reservation AS escrow
+  WHERE escrow.account_id = account.id AND escrow.kind = 'escrow' AND escrow.state <> 'closed')`;
+
+const rawAccountSchema = z.object({ set_aside: z.string().transform(BigInt) });
+
+@Injectable()
+export class AccountsService {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly changes: AuditedChanges,
+    private readonly pages: PageReader,
+  ) {}
+
+  /** Opens an account with nothing on it. @throws Problem 409 for a floor above 0, or an external id that is taken. */
+  async create(actor: Actor, asked: CreateAccount): Promise<AccountView> {
+    if (asked.floor > 0n) {
+      throw new Problem(
+        'would_break_floor',
+        'An account opens with 0 credits: its floor cannot be above that.',
+      );
+    }
+    const { multiplier, externalId = null, ...fields } = asked;
+    const row = {
+      id: uuidv7(),
+      ...fields,
+      externalId,
+      multiplierPpm: multiplier,
+    } satisfies Partial<AccountEntity>;
+    return this.changes.run(actor, async (manager) => {
+      await manager.insert<ObjectLiteral>(AccountEntity, row);
+      const after = await readAccount(manager, row.id);
+      const target = targetOf(row.id);
+      return { answer: after, audit: [{ action: 'account.create', target, before: null, after }] };
+    });
+  }
+
+  async read(id: string): Promise<AccountView> {
+    return readAccount(this.dataSource.manager, id);
+  }
+
+  /** Changes what is given. A suspended account's new requests are refused; those under way finish. */
+  async patch(actor: Actor, id: string, asked: PatchAccount): Promise<AccountView> {
+    return this.changes.run(actor, async (manager) => {
+      await lockAccount(manager, id);
+      const before = await readAccount(manager, id);
+      const { multiplier, metadata, ...fields } = asked;
+      const row: Partial<AccountEntity> = {
+        ...fields,
+        multiplierPpm: multiplier,
+        metadata: patchedMetadata(before.metadata, metadata),
+      };
+      await manager.update<ObjectLiteral>(AccountEntity, id, row);
+      const after = await readAccount(manager, id);
+      return { answer: after, audit: [{ action: 'account.update', target: targetOf(id), before, after }] };
+    });
+  }
+
+  async list({ q, status, externalId, ...page }: ListAccounts): Promise<Page<AccountView>> {
+    const query = accountsQuery(this.dataSource.manager);
+    if (q !== undefined) {
+      query.andWhere('(account.name ILIKE :q OR account.external_id ILIKE :q)', { q: `%${escapeLike(q)}%` });
+    }
+    if (status !== undefined) query.andWhere('account.status = :status', { status });
+    if (externalId !== undefined) query.andWhere('account.external_id = :externalId', { externalId });
+    return this.pages.read(page, {
+      name: 'accounts',
+      query,
+      newestFirst: ['account.id'],
+      after: 'account.id < :position',
+      positionOf: (account) => account.id,
+      toItem: accountView,
+    });
+  }
+}
+
+/** Locks an account's row until the transaction ends, as the money functions do. @throws Problem 404 */
+export async function lockAccount(manager: EntityManager, id: string): Promise<void> {
+  const locked = await manager
+    .createQueryBuilder(AccountEntity, 'account')
+    .select('account.id')
+    .where('account.id = :id', { id })
+    .setLock('for_no_key_update')
+    .getOne();
+  if (locked === null) throw notFound('account');
+}
+
+async function readAccount(manager: EntityManager, id: string): Promise<AccountView> {
+  const { entities, raw } = await accountsQuery(manager)
+    .where('account.id = :id', { id })
+    .getRawAndEntities<unknown>();
+  const [account] = entities;
+  if (account === undefined) throw notFound('account');
+  return accountView(account, raw[0]);
+}
+
+function accountsQuery(manager: EntityManager): SelectQueryBuilder<AccountEntity> {
+  return manager.createQueryBuilder(AccountEntity, 'account').addSelect(SET_ASIDE, 'set_aside');
+}
+
+function accountView(account: AccountEntity, raw: unknown): AccountView {
+  const { set_aside: setAside } = rawAccountSchema.parse(raw);
+  const { id, name, externalId, status, plan, metadata, posted, held, floor } = account;
+  return {
+    id,
+    name,
+    externalId,
+    status,
+    plan,
+    multiplier: formatMultiplier(account.multiplierPpm),
+    metadata,
+    balance: balanceView({ posted, held: held - setAside, floor }),
+    createdAt: account.createdAt.toISOString(),
+    updatedAt: account.updatedAt.toISOString(),
+  };
+}
+
+/** Null empties the metadata; nothing leaves it as it is. */
+function patchedMetadata(
+  current: AccountView['metadata'],
+  patch: PatchAccount['metadata'],
+): AccountView['metadata'] | undefined {
+  if (patch === undefined || patch === null) return patch === null ? {} : undefined;
+  const merged = metadataField.safeParse(mergePatch(current, patch));
+  if (merged.success) return merged.data;
+  throw invalidField('/metadata', 'is too large together with what is there');
+}
+
+function targetOf(id: string): string {
+  return `account/${id}`;
+}

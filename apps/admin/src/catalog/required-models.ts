@@ -1,0 +1,23 @@
+import { ModelEntity } from '@tollgate/persistence';
+import { In, type EntityManager } from 'typeorm';
+import { Problem } from '../http/problem.js';
+
+/** A model that a request names, and where in the request. */
+export interface NamedModel {
+  readonly model: string;
+  readonly pointer: string;
+}
+
+/** @throws Problem 422 that points at each model which does not exist. */
+export async function requireModels(manager: EntityManager, named: readonly NamedModel[]): Promise<void> {
+  if (named.length === 0) return;
+  const ids = [...new Set(named.map(({ model }) => model))];
+  const found = await manager.find(ModelEntity, { select: { id: true }, where: { id: In(ids) } });
+  const known = new Set(found.map(({ id }) => id));
+  const errors = named
+    .filter(({ model }) => !known.has(model))
+    .map(({ pointer }) => ({ pointer, message: 'names a model that does not exist' }));
+  if (errors.length > 0) {
+    throw new Problem('validation_failed', 'The request names unknown models.', { errors });
+  }
+}

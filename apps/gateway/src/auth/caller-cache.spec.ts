@@ -1,0 +1,82 @@
+import type { ApiKeyRow } from '@tollgate/persistence';
+import { MasterKey } from '@tollgate/runtime';
+import { CallerCache } from './caller-cache.js';
+
+const masterKey = MasterKey.parse(MasterKey.generate());
+
+const row = (overrides: Partial<ApiKeyRow> = {}): ApiKeyRow => ({
+  id: 'key-1',
+  status: 'active',
+  expiresAt: null,
+  allowedModels: null,
+  account: { id: 'account-1', status: 'active', plan: 'default', multiplierPpm: 1_000_000 },
+  ...overrides,
+});
+
+/** A table of keys that counts how often it is asked, and answers when it is told to. */
+class KeyTable {
+  asked = 0;
+  answer: ApiKeyRow | null = row();
+  private waiting: (() => void)[] = [];
+
+  readonly lookup = (): Promise<ApiKeyRow | null> => {
+    this.asked += 1;
+    return new Promise((resolve) => {
+      const { answer } = this;
+      this.waiting.push(() => resolve(answer));
+    });
+  };
+
+  release(): void {
+    for (const answer of this.waiting.splice(0)) answer();
+  }
+}
+
+describe('CallerCache', () => {
+  it('asks once for many requests of one key, and then not at all', async () => {
+    const table = new KeyTable();
+    const cache = new CallerCache(masterKey, table.lookup);
+    const found = Promise.all([cache.find('sk-1'), cache.find('sk-1'), cache.find('sk-1')]);
+    table.release();
+    expect((await found).every(({ status }) => status === 'active')).toBe(true);
+    expect((await cache.find('sk-1')).status).toBe('active');
+    expect(table.asked).toBe(1);
+  });
+
+  it('does not remember what was read before it was told to forget', async () => {
+    const table = new KeyTable();
+    const cache = new CallerCache(masterKey, table.lookup);
+    const before = cache.find('sk-1');
+    cache.clear();
+    table.answer = row({ status: 'revoked' });
+    table.release();
+    await before;
+    const after = cache.find('sk-1');
+    table.release();
+    expect((await after).status).toBe('unknown');
+  });
+
+  it.each([
+    [null, { status: 'unknown' }],
+    [row({ status: 'revoked' }), { status: 'unknown' }],
+    [row({ status: 'disabled' }), { status: 'deactivated' }],
+    [row({ expiresAt: new Date(Date.now() - 1) }), { status: 'deactivated' }],
+    [row({ account: { ...row().account, status: 'suspended' } }), { status: 'deactivated' }],
+    [row({ expiresAt: new Date(Date.now() + 60_000) }), { status: 'active' }],
+    [row({ allowedModels: ['a'] }), { status: 'active', caller: { allowedModels: new Set(['a']) } }],
+  ])('finds %j as %j', async (answer, expected) => {
+    const cache = new CallerCache(masterKey, async () => answer);
+    expect(await cache.find('sk-1')).toMatchObject(expected);
+  });
+
+  it('says that it cannot know where the table cannot be asked, and asks again the next time', async () => {
+    let isAway = true;
+    const cache = new CallerCache(masterKey, async () => {
+      if (isAway) throw new Error('connection refused');
+      return row();
+    });
+    await expect(cache.find('sk-1')).rejects.toMatchObject({ entry: 'billing_unavailable', status: 503 });
+    isAway = false;
+    expect((await cache.find('sk-1')).status).toBe('active');
+  });
+});

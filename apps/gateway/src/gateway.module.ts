@@ -1,0 +1,140 @@
+import { BullModule, getQueueToken } from '@nestjs/bullmq';
+import { Module, type DynamicModule, type Provider } from '@nestjs/common';
+import { USAGE_JOB_OPTIONS, USAGE_QUEUE, type UsageJob } from '@tollgate/contracts';
+import { PostgresHoldStore, poolSql, settleBatch } from '@tollgate/ledger';
+import {
+  assertSchemaVersion,
+  createPool,
+  findApiKeyByHash,
+  loadCatalogRows,
+  readCatalogVersion,
+} from '@tollgate/persistence';
+import { MasterKey, connectQueues } from '@tollgate/runtime';
+import type { Queue } from 'bullmq';
+import type { Pool } from 'pg';
+import { CallerCache } from './auth/caller-cache.js';
+import { GATEWAY_CONTEXT, GATEWAY_POOL, GatewayLife, type GatewayContext } from './gateway-life.js';
+import { LiveHolds } from './hold/live-holds.js';
+import { ChatCompletionsController } from './http/chat-completions.controller.js';
+import { ModelsController } from './http/models.controller.js';
+import { InFlightLimit } from './limits/in-flight-limit.js';
+import { UsagePublisher } from './metering/usage-publisher.js';
+import type { RelaySteps } from './relay/relay.js';
+import { RELAY_STEPS, RelayService } from './relay/relay.service.js';
+import { readCatalog } from './routing/read-catalog.js';
+import { CatalogHolder } from './routing/catalog-holder.js';
+import { ChatUpstream } from './upstream/chat-upstream.js';
+import { ConnectionPools } from './upstream/connection-pools.js';
+
+const POOL_CONNECTIONS_MAX = 4;
+const QUEUE_CONNECTIONS_MAX = 2;
+
+const MASTER_KEY = Symbol('MASTER_KEY');
+
+@Module({})
+export class GatewayModule {
+  static with(context: GatewayContext): DynamicModule {
+    const { config } = context;
+    return {
+      module: GatewayModule,
+      imports: [
+        BullModule.forRoot({
+          connection: connectQueues({
+            databaseUrl: config.DATABASE_URL,
+            connectionsMax: QUEUE_CONNECTIONS_MAX,
+          }),
+          defaultJobOptions: USAGE_JOB_OPTIONS,
+        }),
+        BullModule.registerQueue({ name: USAGE_QUEUE }),
+      ],
+      controllers: [ChatCompletionsController, ModelsController],
+      providers: [{ provide: GATEWAY_CONTEXT, useValue: context }, ...PROVIDERS],
+    };
+  }
+}
+
+/** Plain classes take plain dependencies; only here is said what they are made of. */
+const PROVIDERS: Provider[] = [
+  RelayService,
+  GatewayLife,
+  InFlightLimit,
+  {
+    provide: GATEWAY_POOL,
+    inject: [GATEWAY_CONTEXT],
+    useFactory: async ({ config }: GatewayContext) => {
+      const pool = createPool({ url: config.DATABASE_URL, max: POOL_CONNECTIONS_MAX, name: 'gateway' });
+      await assertSchemaVersion(pool);
+      return pool;
+    },
+  },
+  {
+    provide: MASTER_KEY,
+    inject: [GATEWAY_CONTEXT],
+    useFactory: ({ config }: GatewayContext) => MasterKey.parse(config.MASTER_KEY),
+  },
+  {
+    provide: CallerCache,
+    inject: [MASTER_KEY, GATEWAY_POOL],
+    useFactory: (masterKey: MasterKey, pool: Pool) =>
+      new CallerCache(masterKey, (keyHash) => findApiKeyByHash(pool, keyHash)),
+  },
+  {
+    provide: CatalogHolder,
+    inject: [MASTER_KEY, GATEWAY_POOL, CallerCache, GATEWAY_CONTEXT],
+    useFactory: (masterKey: MasterKey, pool: Pool, callers: CallerCache, { logger }: GatewayContext) =>
+      new CatalogHolder(
+        {
+          load: async () => readCatalog(await loadCatalogRows(pool), { masterKey, logger }),
+          readVersion: () => readCatalogVersion(pool),
+          onMissedChange: () => callers.clear(),
+        },
+        logger,
+      ),
+  },
+  {
+    provide: PostgresHoldStore,
+    inject: [GATEWAY_POOL],
+    useFactory: (pool: Pool) => new PostgresHoldStore(pool),
+  },
+  {
+    provide: LiveHolds,
+    inject: [PostgresHoldStore, GATEWAY_CONTEXT],
+    useFactory: (store: PostgresHoldStore, { logger }: GatewayContext) => new LiveHolds(store, logger),
+  },
+  {
+    provide: UsagePublisher,
+    inject: [getQueueToken(USAGE_QUEUE), GATEWAY_POOL, LiveHolds, GATEWAY_CONTEXT],
+    useFactory: (queue: Queue<UsageJob>, pool: Pool, holds: LiveHolds, { logger }: GatewayContext) =>
+      new UsagePublisher({
+        queue,
+        logger,
+        settleDirectly: async (events) => {
+          await settleBatch(poolSql(pool), events);
+        },
+        onAccepted: (events) =>
+          holds.close(events.map(({ requestId, costNano }) => ({ requestId, costNano: BigInt(costNano) }))),
+      }),
+  },
+  {
+    provide: ConnectionPools,
+    inject: [GATEWAY_CONTEXT],
+    useFactory: ({ config }: GatewayContext) => new ConnectionPools(config.UPSTREAM_PRIVATE_NETWORKS),
+  },
+  {
+    provide: ChatUpstream,
+    inject: [ConnectionPools, GATEWAY_CONTEXT],
+    useFactory: (pools: ConnectionPools, { logger }: GatewayContext) => new ChatUpstream(pools, logger),
+  },
+  {
+    provide: RELAY_STEPS,
+    inject: [CatalogHolder, InFlightLimit, LiveHolds, ChatUpstream, UsagePublisher, GATEWAY_CONTEXT],
+    useFactory: (
+      catalog: CatalogHolder,
+      limit: InFlightLimit,
+      holds: LiveHolds,
+      upstream: ChatUpstream,
+      publisher: UsagePublisher,
+      { logger }: GatewayContext,
+    ): RelaySteps => ({ catalog, limit, holds, upstream, publisher, logger }),
+  },
+];

@@ -1,0 +1,70 @@
+import { decideCharge, type RequestFacts } from './charge-policy.js';
+
+const facts = (overrides: Partial<RequestFacts>): RequestFacts => ({
+  outcome: 'completed',
+  reported: null,
+  wasSent: true,
+  forwardedBytes: 40,
+  estimatedInputTokens: 7,
+  estimatedOutputTokens: 10,
+  ...overrides,
+});
+const reported = { input: 5, output: 3 };
+
+describe('decideCharge', () => {
+  it('charges a completed answer what the provider reported', () => {
+    expect(decideCharge(facts({ reported }))).toEqual({
+      units: reported,
+      usageSource: 'provider',
+      billable: true,
+    });
+  });
+
+  it('charges an estimate where the provider reported nothing', () => {
+    expect(decideCharge(facts({}))).toEqual({
+      units: { input: 7, output: 10 },
+      usageSource: 'estimated',
+      billable: true,
+    });
+  });
+
+  it('takes an empty completion for free, unless output was counted that is not shown', () => {
+    expect(decideCharge(facts({ forwardedBytes: 0, estimatedOutputTokens: 0 })).billable).toBe(false);
+    expect(decideCharge(facts({ forwardedBytes: 0, reported: { input: 5, output: 0 } })).billable).toBe(
+      false,
+    );
+    expect(decideCharge(facts({ forwardedBytes: 0, reported })).billable).toBe(true);
+  });
+
+  it.each(['upstream_failed', 'timeout'] as const)(
+    'takes %s for free before anything was delivered',
+    (outcome) => {
+      expect(decideCharge(facts({ outcome, forwardedBytes: 0, reported }))).toMatchObject({
+        billable: false,
+      });
+      expect(decideCharge(facts({ outcome }))).toMatchObject({ billable: true, usageSource: 'partial' });
+    },
+  );
+
+  it('charges a client that left for what it got, and nothing if nothing was sent', () => {
+    expect(decideCharge(facts({ outcome: 'client_closed', wasSent: false }))).toMatchObject({
+      billable: false,
+      units: {},
+    });
+    expect(
+      decideCharge(facts({ outcome: 'client_closed', forwardedBytes: 0, estimatedOutputTokens: 0 })),
+    ).toEqual({
+      units: { input: 7, output: 0 },
+      usageSource: 'partial',
+      billable: true,
+    });
+    expect(decideCharge(facts({ outcome: 'client_closed', reported }))).toMatchObject({ units: reported });
+  });
+
+  it('charges a stream that was cut off for what was forwarded', () => {
+    expect(decideCharge(facts({ outcome: 'cut_off' }))).toMatchObject({
+      usageSource: 'partial',
+      billable: true,
+    });
+  });
+});

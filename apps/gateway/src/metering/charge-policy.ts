@@ -1,0 +1,59 @@
+import type { Outcome, UsageSource } from '@tollgate/contracts';
+import type { Units } from '@tollgate/pricing';
+
+/** What is known of a request when it is over. */
+export interface RequestFacts {
+  readonly outcome: Outcome;
+  /** The provider's own count, if it came and can be true. */
+  readonly reported: Units | null;
+  /** The request was written to an upstream. */
+  readonly wasSent: boolean;
+  /** UTF-8 bytes of output that went on to the client. */
+  readonly forwardedBytes: number;
+  readonly estimatedInputTokens: number;
+  readonly estimatedOutputTokens: number;
+}
+
+/** What a request is charged for. */
+export interface Charge {
+  readonly units: Units;
+  readonly usageSource: UsageSource;
+  /** False where policy makes the request free. */
+  readonly billable: boolean;
+}
+
+const FREE: Charge = { units: {}, usageSource: 'none', billable: false };
+
+/** The billing policy (docs/billing-policy.md): who pays for what when a request ends in one way or another. */
+export function decideCharge(facts: RequestFacts): Charge {
+  switch (facts.outcome) {
+    case 'completed':
+      return chargeCompleted(facts);
+    case 'client_closed':
+      return facts.wasSent ? chargeForwarded(facts) : FREE;
+    case 'cut_off':
+      return chargeForwarded(facts);
+    case 'upstream_failed':
+    case 'timeout':
+      return facts.forwardedBytes > 0 ? chargeForwarded(facts) : FREE;
+  }
+}
+
+/** An answer that says nothing is free, unless the provider counted output that is not shown. */
+function chargeCompleted(facts: RequestFacts): Charge {
+  const { reported, forwardedBytes } = facts;
+  if (reported !== null) {
+    const outputTokens = (reported.output ?? 0) + (reported.audioOutput ?? 0);
+    return { units: reported, usageSource: 'provider', billable: forwardedBytes > 0 || outputTokens > 0 };
+  }
+  return { units: estimatedUnits(facts), usageSource: 'estimated', billable: forwardedBytes > 0 };
+}
+
+function chargeForwarded(facts: RequestFacts): Charge {
+  if (facts.reported !== null) return { units: facts.reported, usageSource: 'provider', billable: true };
+  return { units: estimatedUnits(facts), usageSource: 'partial', billable: true };
+}
+
+function estimatedUnits(facts: RequestFacts): Units {
+  return { input: facts.estimatedInputTokens, output: facts.estimatedOutputTokens };
+}

@@ -1,0 +1,70 @@
+import { parseChatRequest } from '@tollgate/openai';
+import type { Logger } from '@tollgate/runtime';
+import type { Caller } from '../auth/caller.js';
+import type { LiveHolds } from '../hold/live-holds.js';
+import { readJsonBody } from '../http/json-body.js';
+import type { InFlightLimit } from '../limits/in-flight-limit.js';
+import { UsageMeter } from '../metering/usage-meter.js';
+import type { UsagePublisher } from '../metering/usage-publisher.js';
+import type { CatalogHolder } from '../routing/catalog-holder.js';
+import { orderDeployments } from '../routing/router.js';
+import { ClientClosedError, type ClientConnection } from '../http/client-connection.js';
+import { deliverAnswer } from '../stream/deliver-answer.js';
+import type { ChatUpstream } from '../upstream/chat-upstream.js';
+import { GatewayError } from './gateway-errors.js';
+import { resolve } from './request-plan.js';
+
+/** A request as it came, its caller already known: authentication happens before a stranger's body is read. */
+export interface Arrival {
+  readonly requestId: string;
+  readonly caller: Caller;
+  readonly contentType: string | undefined;
+  readonly body: Buffer;
+  readonly client: ClientConnection;
+  /** Monotonic milliseconds. */
+  readonly startedAtMs: number;
+}
+
+/** What the steps of a request are done by. */
+export interface RelaySteps {
+  readonly catalog: CatalogHolder;
+  readonly limit: InFlightLimit;
+  readonly holds: LiveHolds;
+  readonly upstream: ChatUpstream;
+  readonly publisher: UsagePublisher;
+  readonly logger: Logger;
+}
+
+/**
+ * Serves one chat request from end to end; read it beside "Life of a request" in docs/architecture.md.
+ * @throws GatewayError or RequestProblem for whatever can still be answered with a status.
+ */
+export async function relay(arrival: Arrival, steps: RelaySteps): Promise<void> {
+  const { client } = arrival;
+  const request = parseChatRequest(readJsonBody(arrival));
+  const plan = resolve(arrival, request, steps.catalog.current);
+  const leave = enter(steps);
+  try {
+    const hold = await steps.holds.place(plan);
+    const meter = new UsageMeter(plan, steps.logger);
+    try {
+      const relayed = { plan, hold, meter, client };
+      const deployments = orderDeployments(plan.offer.model.deployments);
+      const opened = await steps.upstream.open(relayed, deployments);
+      await deliverAnswer(relayed, opened);
+    } catch (error) {
+      if (!(error instanceof ClientClosedError)) throw error;
+      meter.outcome = 'client_closed';
+    } finally {
+      steps.publisher.publish(meter.finish());
+    }
+  } finally {
+    leave();
+  }
+}
+
+/** Takes a place among the requests in flight, if the event that the request will leave has room to wait in. */
+function enter(steps: RelaySteps): () => void {
+  if (!steps.publisher.hasRoom) throw new GatewayError('billing_unavailable');
+  return steps.limit.enter();
+}

@@ -1,0 +1,126 @@
+import { performance } from 'node:perf_hooks';
+import { SSE_DONE, encodeSseEvent } from '@tollgate/openai';
+import { GatewayError } from '../relay/gateway-errors.js';
+import { UNRENEWED_MAX_MS } from '../hold/live-holds.js';
+import type { ChatStreamSource } from '../upstream/chat-stream-source.js';
+import { affordableOutputTokens, type OpenedAnswer, type RelayedRequest } from '../upstream/chat-upstream.js';
+import { asAttemptFailure, AttemptFailedError } from '../upstream/attempts.js';
+import { ClientClosedError } from '../http/client-connection.js';
+
+const STREAM_DURATION_MAX_MS = 60 * 60 * 1_000;
+const STREAM_BYTES_MAX = 512 * 1024 * 1024;
+
+/** Bytes of output that are taken for one token where a hold has to cover them: fewer than estimates of cost take. */
+const HELD_BYTES_PER_TOKEN = 3;
+
+const END = encodeSseEvent(SSE_DONE);
+
+/** Gives an opened answer to the client and tells the meter how that ended. Never throws once the head is written. */
+export async function deliverAnswer(relayed: RelayedRequest, opened: OpenedAnswer): Promise<void> {
+  if (opened.kind === 'stream') {
+    await deliverStream(relayed, opened);
+    return;
+  }
+  const { meter, client } = relayed;
+  const { answer } = opened;
+  meter.report(answer.usage, capSent(relayed));
+  if (client.isClosed) throw new ClientClosedError('the client left');
+  meter.forwardedBytes = answer.outputBytes;
+  meter.outcome = 'completed';
+  client.whenClosed(null);
+  const body = JSON.stringify({ ...answer.body, usage: meter.clientUsage() });
+  void client.reply.header('content-type', 'application/json').send(body);
+}
+
+/** The output cap that the upstream was given for all choices together, if any. */
+function capSent(relayed: RelayedRequest): number | null {
+  const { request } = relayed.plan;
+  const each = affordableOutputTokens(relayed) ?? request.outputTokensCap;
+  return each === null ? null : each * request.choices;
+}
+
+async function deliverStream(
+  relayed: RelayedRequest,
+  opened: Extract<OpenedAnswer, { kind: 'stream' }>,
+): Promise<void> {
+  const { client, meter } = relayed;
+  const { source } = opened;
+  try {
+    client.begin({});
+    const cut = await forward(relayed, source, opened.first);
+    client.end(cut ?? complete(relayed, source));
+  } catch (error) {
+    source.response.abort('the stream ended');
+    if (client.isClosed || error instanceof ClientClosedError) {
+      meter.outcome = 'client_closed';
+      meter.report(source.reader.usage, capSent(relayed));
+      return;
+    }
+    client.end(failedInStream(relayed, source, error));
+  } finally {
+    client.whenClosed(null);
+  }
+}
+
+/** Forwards piece by piece. Answers null at the end of the upstream's stream, else what ends a stream that is cut off. */
+async function forward(
+  relayed: RelayedRequest,
+  source: ChatStreamSource,
+  first: Promise<string | null>,
+): Promise<string | null> {
+  const { client, hold, meter, plan } = relayed;
+  const { reader } = source;
+  for (let piece = await first; piece !== null; piece = await source.next()) {
+    const covered = hold.covers(
+      Math.max(reader.outputDeltas, Math.ceil(reader.outputBytes / HELD_BYTES_PER_TOKEN)),
+    );
+    if (covered !== true && !(await covered)) return cutOff(relayed, source, 'balance_ended');
+    const written = client.write(piece);
+    meter.forwardedBytes = reader.outputBytes;
+    if (written !== true) await written;
+    const nowMs = performance.now();
+    if (nowMs - hold.renewedAtMs > UNRENEWED_MAX_MS) return cutOff(relayed, source, 'billing_unavailable');
+    const isTooLong =
+      nowMs - plan.startedAtMs > STREAM_DURATION_MAX_MS || client.bytesWritten > STREAM_BYTES_MAX;
+    if (isTooLong) return cutOff(relayed, source, 'stream_failed');
+  }
+  return null;
+}
+
+/** The end of a stream that came to its own: what the upstream left out, the usage chunk, the sentinel. */
+function complete(relayed: RelayedRequest, source: ChatStreamSource): string {
+  const { meter } = relayed;
+  const tail = source.reader.finish();
+  meter.outcome = 'completed';
+  meter.report(source.reader.usage, capSent(relayed));
+  return tail + source.reader.writeUsage(meter.clientUsage()) + END;
+}
+
+/** The end of a stream that we cut off: finish chunk `length`, usage chunk, error frame, sentinel, in this order. */
+function cutOff(
+  relayed: RelayedRequest,
+  source: ChatStreamSource,
+  reason: 'balance_ended' | 'billing_unavailable' | 'stream_failed',
+): string {
+  const { meter } = relayed;
+  source.response.abort(reason);
+  meter.outcome = 'cut_off';
+  meter.report(source.reader.usage, capSent(relayed));
+  const finish = source.reader.writeFinish('length');
+  return finish + source.reader.writeUsage(meter.clientUsage()) + errorFrame(new GatewayError(reason)) + END;
+}
+
+function failedInStream(relayed: RelayedRequest, source: ChatStreamSource, error: unknown): string {
+  const { meter, plan } = relayed;
+  const failure = asAttemptFailure(error);
+  if (!(failure instanceof AttemptFailedError)) throw error;
+  const isTimeout = failure.failure.kind === 'timeout';
+  meter.outcome = isTimeout ? 'timeout' : 'upstream_failed';
+  meter.report(source.reader.usage, capSent(relayed));
+  const entry = isTimeout ? 'upstream_timeout' : 'stream_failed';
+  return errorFrame(new GatewayError(entry, { model: plan.request.model }, { cause: error })) + END;
+}
+
+function errorFrame(error: GatewayError): string {
+  return encodeSseEvent(JSON.stringify(error.envelope));
+}

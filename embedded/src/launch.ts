@@ -1,0 +1,183 @@
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { migrate } from '@tollgate/persistence';
+import { MasterKey, loadConfig } from '@tollgate/runtime';
+import { banner } from './banner.js';
+import { DataLock } from './data-folder/data-lock.js';
+import { isFirstRunDone, recordFirstRun } from './data-folder/first-run-record.js';
+import { loadSecrets, type Secrets } from './data-folder/secrets.js';
+import { EmbeddedDatabase } from './database/embedded-database.js';
+import { setUp } from './first-run/set-up.js';
+import { launcherConfigSchema, type LauncherConfig } from './launcher.config.js';
+import { LaunchError } from './launch-error.js';
+import { boundLog } from './logs/log-file.js';
+import { assertPortsUsable, type WantedPort } from './ports/port-check.js';
+import { describeProcesses, type ProcessSpecs } from './processes/process-specs.js';
+import { StopStack } from './processes/stop-stack.js';
+import { SupervisedProcess } from './processes/supervised-process.js';
+
+/** How long the ports of a killed run may stay taken: its gateway lets open streams finish first. */
+const KILLED_RUN_ENDS_MS = 100_000;
+const LOG_CHECK_MS = 60_000;
+
+/** An installation that is being started or runs. */
+export class Launch {
+  private readonly stopped = new AbortController();
+  private readonly stack = new StopStack((message) => this.report(message));
+  private readonly processes: SupervisedProcess[] = [];
+
+  constructor(private readonly print: (text: string) => void) {}
+
+  /** Starts everything and prints where it is. Rejects if it cannot, or if it is stopped meanwhile. */
+  async start(): Promise<void> {
+    const installation = await this.prepare();
+    const { config, dataDir, logDir, secrets } = installation;
+    const database = await this.openDatabase(installation);
+    const masterKey = config.MASTER_KEY ?? secrets.masterKey;
+    const specs = describeProcesses({
+      config,
+      logDir,
+      databaseUrl: database.appUrl,
+      masterKey,
+      demoUpstreamSecret: secrets.demoUpstreamSecret,
+      report: this.report,
+    });
+    this.watchLogs(logDir);
+    await this.startProcesses(specs);
+    const result = await setUp({
+      databaseUrl: database.appUrl,
+      masterKey: MasterKey.parse(masterKey),
+      adminOrigin: specs.admin.origin,
+      gatewayOrigin: specs.gateway.origin,
+      demoUpstream: { baseUrl: `${specs.demoUpstream.origin}/v1`, secret: secrets.demoUpstreamSecret },
+      openai: readOpenAi(config),
+      isFirstRun: !isFirstRunDone(dataDir),
+      report: this.report,
+    });
+    this.stopped.signal.throwIfAborted();
+    this.print(
+      banner(
+        { specs, dataDir, logDir, postgresPort: database.port, openaiBaseUrl: config.OPENAI_BASE_URL },
+        result,
+      ),
+    );
+    if (result.firstRun !== null) recordFirstRun(dataDir);
+  }
+
+  /** Stops everything in order: gateway, billing, admin, demo upstream, Postgres. */
+  async stop(): Promise<void> {
+    this.stopped.abort();
+    await this.stack.stopAll();
+  }
+
+  /** Ends a start that waits for something, so that `stop` finds all that was started. */
+  interrupt(): void {
+    this.stopped.abort();
+  }
+
+  /** Waits for nobody: the processes are killed. What they had not written down is settled by later runs. */
+  kill(): void {
+    for (const child of this.processes) child.kill();
+  }
+
+  /** Takes the data folder and checks what can be checked before anything runs. */
+  private async prepare(): Promise<Installation> {
+    const config = loadConfig(launcherConfigSchema);
+    const dataDir = config.DATA_DIR === undefined ? defaultDataDir() : resolve(config.DATA_DIR);
+    const logDir = join(dataDir, 'logs');
+    makeFolder(dataDir);
+    makeFolder(logDir);
+    const lock = DataLock.acquire(dataDir);
+    this.stack.push('lock', () => lock.release());
+    await assertPortsUsable({
+      host: config.HOST,
+      ports: wantedPorts(config),
+      waitMs: lock.tookOver ? KILLED_RUN_ENDS_MS : 0,
+      onWait: () => this.report('Waiting for the processes of the last run to end.'),
+      signal: this.stopped.signal,
+    });
+    return { config, dataDir, logDir, secrets: loadSecrets(dataDir) };
+  }
+
+  private async openDatabase(installation: Installation): Promise<{ appUrl: string; port: number | null }> {
+    const { config, dataDir, logDir, secrets } = installation;
+    const { DATABASE_URL: ownUrl, DATABASE_OWNER_URL: ownerUrl } = config;
+    if (ownUrl !== undefined) {
+      if (ownerUrl !== undefined) await migrate({ ownerUrl, appUrl: ownUrl });
+      return { appUrl: ownUrl, port: null };
+    }
+    this.report('Starting Postgres.');
+    const database = await EmbeddedDatabase.start({
+      dataDir,
+      secrets,
+      logFile: join(logDir, 'postgres.log'),
+      port: config.POSTGRES_PORT,
+      report: this.report,
+    });
+    this.stack.push('Postgres', () => database.stop());
+    if (database.adopted) this.report('Took over the Postgres of the last run.');
+    this.stopped.signal.throwIfAborted();
+    await migrate({ ownerUrl: database.ownerUrl, appUrl: database.appUrl });
+    this.stopped.signal.throwIfAborted();
+    return { appUrl: database.appUrl, port: database.port };
+  }
+
+  private async startProcesses(specs: ProcessSpecs): Promise<void> {
+    this.report('Starting the demo upstream, admin, billing and the gateway.');
+    // Stopped in the opposite order: nobody is stopped before those who need it.
+    for (const spec of [specs.demoUpstream, specs.admin, specs.billing, specs.gateway]) {
+      const supervised = new SupervisedProcess(spec);
+      this.processes.push(supervised);
+      this.stack.push(spec.name, () => supervised.stop());
+      supervised.start();
+    }
+    await Promise.all(this.processes.map((supervised) => supervised.waitUntilReady(this.stopped.signal)));
+  }
+
+  /** Keeps the logs of a run that goes on for months within bounds. */
+  private watchLogs(logDir: string): void {
+    const timer = setInterval(() => {
+      for (const name of readdirSync(logDir)) if (name.endsWith('.log')) boundLog(join(logDir, name));
+    }, LOG_CHECK_MS);
+    this.stack.push('log files', () => clearInterval(timer));
+  }
+
+  private readonly report = (message: string): void => this.print(`${message}\n`);
+}
+
+interface Installation {
+  readonly config: LauncherConfig;
+  readonly dataDir: string;
+  readonly logDir: string;
+  readonly secrets: Secrets;
+}
+
+function readOpenAi(config: LauncherConfig): { baseUrl: string; apiKey: string } | null {
+  const { OPENAI_API_KEY: apiKey, OPENAI_BASE_URL: baseUrl } = config;
+  return apiKey === undefined ? null : { apiKey, baseUrl };
+}
+
+function defaultDataDir(): string {
+  return fileURLToPath(new URL('../../data', import.meta.url));
+}
+
+/** Passable but not listable by others: Postgres may have to run as another user. What is secret is 0600 in itself. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o711 });
+  } catch (cause) {
+    throw new LaunchError(`The data folder ${path} cannot be made. Choose another one with DATA_DIR.`, {
+      cause,
+    });
+  }
+}
+
+function wantedPorts(config: LauncherConfig): WantedPort[] {
+  return [
+    { owner: 'gateway', variable: 'GATEWAY_PORT', port: config.GATEWAY_PORT },
+    { owner: 'admin', variable: 'ADMIN_PORT', port: config.ADMIN_PORT },
+    { owner: 'billing', variable: 'BILLING_PORT', port: config.BILLING_PORT },
+    { owner: 'demo upstream', variable: 'DEMO_UPSTREAM_PORT', port: config.DEMO_UPSTREAM_PORT },
+  ];
+}

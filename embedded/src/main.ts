@@ -1,0 +1,4 @@
+import 'reflect-metadata';
+import { runLauncher } from './run-launcher.js';
+
+void runLauncher();

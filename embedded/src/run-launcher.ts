@@ -1,0 +1,45 @@
+import { ConfigError, MasterKeyError } from '@tollgate/runtime';
+import { Launch } from './launch.js';
+import { LaunchError } from './launch-error.js';
+import { PostgresError } from './postgres/postgres-error.js';
+import { StopSignals } from './processes/stop-signals.js';
+
+/** Runs an installation until it is told to stop; this is what `npm start` does once everything is built. */
+export async function runLauncher(): Promise<void> {
+  // The terminal may be gone before the last word.
+  process.stdout.on('error', () => undefined);
+  const launch = new Launch((text) => process.stdout.write(text));
+  let stopping = false;
+  const started = launch.start();
+  const stop = async (): Promise<void> => {
+    stopping = true;
+    process.stdout.write('\nStopping. Open answers may finish; press Ctrl-C again to end at once.\n');
+    launch.interrupt();
+    await started.catch(() => undefined);
+    await launch.stop();
+    process.stdout.write('Stopped.\n');
+    process.exit(0);
+  };
+  new StopSignals({
+    stop: () => void stop(),
+    force: () => launch.kill(),
+    leave: () => process.exit(1),
+  }).listen();
+  try {
+    await started;
+  } catch (error) {
+    if (stopping) return;
+    await launch.stop();
+    process.stderr.write(`\n${describe(error)}\n`);
+    process.exit(1);
+  }
+}
+
+/** What the operator can act on comes as its message alone; anything else is a defect and comes with its stack. */
+function describe(error: unknown): string {
+  const known = [LaunchError, PostgresError, ConfigError, MasterKeyError];
+  if (known.some((kind) => error instanceof kind) && error instanceof Error) return error.message;
+  return error instanceof Error
+    ? `Tollgate could not be started: ${error.stack ?? error.message}`
+    : String(error);
+}

@@ -1,0 +1,73 @@
+// `npm start`: builds what changed, then runs the launcher. Plain JavaScript without dependencies, because it has to say
+// clearly what is missing when Node is too old or nothing is installed.
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const root = new URL('../', import.meta.url);
+const projects = ['embedded', 'apps/gateway', 'apps/billing', 'apps/admin'];
+
+/** Whether a version such as 20.19.0 is in a range such as "^20.19.0 || >=24.11.0". */
+function isInRange(version, range) {
+  const parse = (text) => text.split('.').map(Number);
+  const atLeast = (one, other) => {
+    const place = one.findIndex((number, index) => number !== other[index]);
+    return place === -1 || one[place] > other[place];
+  };
+  const actual = parse(version);
+  return range.split('||').some((part) => {
+    const [, sign, wanted] = /^\s*(\^|>=)(\d+\.\d+\.\d+)\s*$/.exec(part) ?? [];
+    if (wanted === undefined) return false;
+    return atLeast(actual, parse(wanted)) && (sign === '>=' || actual[0] === parse(wanted)[0]);
+  });
+}
+
+/** What keeps this checkout from being built and run, or null. */
+function findObstacle({ version, range, hasPackages, hasTypeScript }) {
+  if (!isInRange(version, range)) {
+    return `Tollgate needs Node.js ${range.replaceAll('||', 'or').replaceAll('^', '')} (this is ${version}).`;
+  }
+  if (!hasPackages) return 'Nothing is installed yet. Run "npm ci" first.';
+  if (!hasTypeScript) {
+    return (
+      'The development packages are not installed: "npm ci" ran with NODE_ENV=production or --omit=dev.\n' +
+      '"npm start" builds Tollgate from its sources and needs them. Run: npm ci --include=dev'
+    );
+  }
+  return null;
+}
+
+async function start() {
+  const manifest = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
+  const compiler = fileURLToPath(new URL('node_modules/typescript/bin/tsc', root));
+  const obstacle = findObstacle({
+    version: process.versions.node,
+    range: manifest.engines.node,
+    hasPackages: existsSync(new URL('node_modules/@tollgate/runtime', root)),
+    hasTypeScript: existsSync(compiler),
+  });
+  if (obstacle !== null) return fail(obstacle);
+  process.stdout.write('Building what changed.\n');
+  const code = await build(compiler);
+  if (code !== 0) return fail(code === null ? 'The build was interrupted.' : 'The build failed, see above.');
+  await import('./dist/main.js');
+}
+
+/** Runs the compiler; gives its exit code, null if a signal ended it. */
+function build(compiler) {
+  const child = spawn(process.execPath, [compiler, '-b', ...projects], {
+    cwd: fileURLToPath(root),
+    stdio: 'inherit',
+  });
+  return new Promise((resolve) => {
+    child.once('error', () => resolve(1));
+    child.once('exit', resolve);
+  });
+}
+
+function fail(message) {
+  process.stderr.write(`${message}\n`);
+  process.exitCode = 1;
+}
+
+await start();

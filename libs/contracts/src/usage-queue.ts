@@ -1,0 +1,70 @@
+import { z } from 'zod';
+import { usageEventSchema, type UsageEvent } from './usage-event.js';
+
+/** The BullMQ queue between gateway and billing. */
+export const USAGE_QUEUE = 'usage';
+
+/** Name of the jobs in it. */
+export const USAGE_JOB = 'usage-batch';
+
+/** The version of `UsageJob` that this build writes and reads. */
+export const USAGE_JOB_VERSION = 1;
+
+/** Events that one job carries at most. */
+export const USAGE_JOB_EVENTS_MAX = 200;
+
+/** A batch of usage events. The ids of jobs are made fresh for each add: the ledger's unique key is what deduplicates. */
+export interface UsageJob {
+  readonly version: typeof USAGE_JOB_VERSION;
+  readonly events: readonly UsageEvent[];
+}
+
+/** A job of a version that this build does not know. It is left for a build that does, never acknowledged. */
+export class UnknownUsageJobVersionError extends Error {
+  override readonly name = 'UnknownUsageJobVersionError';
+}
+
+const envelopeSchema = z.object({ version: z.unknown(), events: z.array(z.unknown()).max(10_000) });
+
+/** A job's content: the events that are well formed, and those that are not, as they came, each with the reason. */
+export interface ParsedUsageJob {
+  readonly events: UsageEvent[];
+  readonly malformed: { readonly body: unknown; readonly reason: string }[];
+}
+
+/**
+ * Reads a job's data. One malformed event never hides the others.
+ * @throws UnknownUsageJobVersionError for another version, or for data that has no version at all.
+ */
+export function parseUsageJob(data: unknown): ParsedUsageJob {
+  const envelope = envelopeSchema.safeParse(data);
+  if (!envelope.success || envelope.data.version !== USAGE_JOB_VERSION) {
+    const version = envelope.success ? JSON.stringify(envelope.data.version) : 'none';
+    throw new UnknownUsageJobVersionError(
+      `usage job of contract version ${version}; this build reads version ${String(USAGE_JOB_VERSION)}`,
+    );
+  }
+  const parsed: ParsedUsageJob = { events: [], malformed: [] };
+  for (const body of envelope.data.events) {
+    const event = usageEventSchema.safeParse(body);
+    if (event.success) parsed.events.push(event.data);
+    else parsed.malformed.push({ body, reason: z.prettifyError(event.error) });
+  }
+  return parsed;
+}
+
+const RETRY_DELAY_MIN_MS = 250;
+const RETRY_DELAY_MAX_MS = 30_000;
+
+/** Milliseconds before a job that could not be settled is tried again: doubling from 250 ms, at most 30 s. */
+export function usageRetryDelayMs(attemptsMade: number): number {
+  return Math.min(RETRY_DELAY_MIN_MS * 2 ** Math.min(attemptsMade, 16), RETRY_DELAY_MAX_MS);
+}
+
+/** How usage jobs are added: tried for ever, forgotten once settled, because the ledger remembers. */
+export const USAGE_JOB_OPTIONS = {
+  attempts: 1_000_000_000,
+  backoff: { type: 'custom' },
+  removeOnComplete: true,
+  removeOnFail: false,
+} as const;

@@ -1,0 +1,121 @@
+import type { UsageEvent } from '@tollgate/contracts';
+import { createPool } from '@tollgate/persistence';
+import type { Pool } from 'pg';
+import { v7 as uuidv7 } from 'uuid';
+import { adjust } from './adjust.js';
+import { poolSql, readBigint, type Row, type Sql } from './sql.js';
+
+/** What a test database offers: two roles. */
+export interface LedgerUrls {
+  readonly ownerUrl: string;
+  readonly appUrl: string;
+}
+
+export interface AccountState {
+  readonly posted: bigint;
+  readonly held: bigint;
+  readonly floor: bigint;
+  readonly seq: bigint;
+}
+
+/** A ledger for tests: everything runs as the application role, except what only the owner may do. */
+export class LedgerBench {
+  readonly app: Pool;
+  readonly owner: Pool;
+  readonly sql: Sql;
+
+  constructor(readonly urls: LedgerUrls) {
+    this.app = createPool({ url: urls.appUrl, max: 12, name: 'ledger-spec' });
+    this.owner = createPool({ url: urls.ownerUrl, max: 4, name: 'ledger-spec-owner' });
+    this.sql = poolSql(this.app);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.app.end(), this.owner.end()]);
+  }
+
+  /** An account with this posted balance, as an operator would make it. */
+  async newAccount(balanceNano: bigint, floorNano = 0n): Promise<string> {
+    const id = uuidv7();
+    await this.sql('INSERT INTO tollgate.account (id, name, floor) VALUES ($1, $2, $3)', [
+      id,
+      'spec',
+      floorNano.toString(),
+    ]);
+    if (balanceNano > 0n) {
+      await adjust(this.sql, { kind: 'top_up', refId: uuidv7(), accountId: id, amountNano: balanceNano });
+    }
+    return id;
+  }
+
+  async account(id: string): Promise<AccountState> {
+    const [row] = await this.sql('SELECT posted, held, floor, seq FROM tollgate.account WHERE id = $1', [id]);
+    if (row === undefined) throw new Error(`no account ${id}`);
+    return {
+      posted: readBigint(row, 'posted'),
+      held: readBigint(row, 'held'),
+      floor: readBigint(row, 'floor'),
+      seq: readBigint(row, 'seq'),
+    };
+  }
+
+  /** What the books say against themselves: nothing, in a sound ledger. */
+  violations(): Promise<Row[]> {
+    return this.sql('SELECT * FROM tollgate.ledger_violation');
+  }
+
+  /** Transfers of one account, oldest first. */
+  transfers(accountId: string): Promise<Row[]> {
+    return this.sql(
+      `SELECT kind, ref_id, amount, account_seq, balance_after FROM tollgate.transfer
+        WHERE account_id = $1 ORDER BY account_seq`,
+      [accountId],
+    );
+  }
+
+  /** Locks an account like a transaction that somebody left open. Answers how to end it. */
+  async lockAccount(id: string): Promise<() => Promise<void>> {
+    const client = await this.owner.connect();
+    await client.query('BEGIN');
+    await client.query('SELECT FROM tollgate.account WHERE id = $1 FOR UPDATE', [id]);
+    return async () => {
+      await client.query('ROLLBACK');
+      client.release();
+    };
+  }
+}
+
+/** A usage event of an account, completed and priced, unless told otherwise. */
+export function usageEvent(
+  accountId: string,
+  costNano: bigint,
+  changes: Partial<UsageEvent> = {},
+): UsageEvent {
+  return {
+    requestId: uuidv7(),
+    accountId,
+    apiKeyId: SOME_ID,
+    model: 'model-of-spec',
+    upstreamModel: 'upstream-model-of-spec',
+    deploymentId: SOME_ID,
+    priceId: SOME_ID,
+    multiplierPpm: 1_000_000,
+    units: { input: 12, output: 34 },
+    billable: true,
+    costNano: costNano.toString(),
+    usageSource: 'provider',
+    outcome: 'completed',
+    attempts: 1,
+    firstByteMs: 120,
+    totalMs: 950,
+    finishedAt: '2026-11-21T09:30:00.000Z',
+    ...changes,
+  };
+}
+
+const SOME_ID = '01890000-0000-7000-8000-00000000abcd';
+
+/** UUIDv7s in ascending order, one for each call, whatever the clock does. */
+export function requestIds(count: number): string[] {
+  return Array.from({ length: count }, () => uuidv7()).sort();
+}

@@ -1,0 +1,43 @@
+export { createPool, type PoolOptions } from './pool.js';
+export { createDataSource, SCHEMA, type DataSourceOptions } from './data-source.js';
+export { migrate, QUEUE_SCHEMA, type MigrateOptions } from './migrate.js';
+export { MigrationError } from './migration-error.js';
+export { assertSchemaVersion, SchemaVersionError } from './schema-version.js';
+export { AccountEntity, type AccountStatus } from './entities/account.entity.js';
+export { ApiKeyEntity, type ApiKeyStatus } from './entities/api-key.entity.js';
+export { AuditLogEntity } from './entities/audit-log.entity.js';
+export { CatalogVersionEntity } from './entities/catalog-version.entity.js';
+export { DeploymentModelEntity } from './entities/deployment-model.entity.js';
+export {
+  DeploymentEntity,
+  type DeploymentProvider,
+  type DeploymentStatus,
+} from './entities/deployment.entity.js';
+export { IdempotencyRecordEntity } from './entities/idempotency-record.entity.js';
+export { ModelEntity } from './entities/model.entity.js';
+export { OperatorTokenEntity } from './entities/operator-token.entity.js';
+export { PriceEntity } from './entities/price.entity.js';
+export { QuarantineEntity } from './entities/quarantine.entity.js';
+export {
+  ReservationEntity,
+  type ReservationKind,
+  type ReservationState,
+} from './entities/reservation.entity.js';
+export { TransferEntity, type TransferKind } from './entities/transfer.entity.js';
+export { UsageRecordEntity } from './entities/usage-record.entity.js';
+export { findApiKeyByHash, type ApiKeyRow } from './api-key-row.js';
+export {
+  loadCatalogRows,
+  readCatalogVersion,
+  type CatalogRows,
+  type DeploymentModelRow,
+  type DeploymentRow,
+  type ModelRow,
+} from './catalog-rows.js';
+export {
+  listenForChanges,
+  type Change,
+  type ChangeListener,
+  type ChangeListenerOptions,
+} from './change-listener.js';
+export { readPrice } from './price-row.js';

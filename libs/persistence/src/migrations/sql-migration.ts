@@ -1,0 +1,16 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+/** A migration that is one script of SQL. Each runs in a transaction of its own; there is no way back. */
+export abstract class SqlMigration implements MigrationInterface {
+  /** A sentence, then the time of writing in milliseconds: TypeORM orders by the last 13 digits. */
+  abstract readonly name: string;
+  protected abstract readonly sql: string;
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(this.sql);
+  }
+
+  async down(): Promise<void> {
+    throw new Error(`${this.name} cannot be undone: migrations only go forward, restore a backup instead`);
+  }
+}

@@ -1,0 +1,3 @@
+import { serveFakeUpstream } from './serve-fake-upstream.js';
+
+void serveFakeUpstream();
