@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { eventually } from './installation/eventually.js';
+import { eventually } from '@tollgate/testing';
 import { violations } from './installation/ledger-books.js';
 import { RunningInstallation } from './installation/running-installation.js';
 

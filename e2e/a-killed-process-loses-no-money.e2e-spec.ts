@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { marker, spawnFakeUpstream, type FakeUpstream } from '@tollgate/testing';
 import type { Pool } from 'pg';
 import type { AdminApi } from './installation/admin-api.js';
-import { eventually } from './installation/eventually.js';
+import { eventually } from '@tollgate/testing';
 import { readBook, violations } from './installation/ledger-books.js';
 import { RunningInstallation } from './installation/running-installation.js';
 

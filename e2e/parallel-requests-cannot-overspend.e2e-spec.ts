@@ -1,7 +1,7 @@
 import { spawnFakeUpstream, type FakeUpstream } from '@tollgate/testing';
 import type { Pool } from 'pg';
 import type { AdminApi } from './installation/admin-api.js';
-import { eventually } from './installation/eventually.js';
+import { eventually } from '@tollgate/testing';
 import { readBook, violations, watchFloor } from './installation/ledger-books.js';
 import { RunningInstallation } from './installation/running-installation.js';
 

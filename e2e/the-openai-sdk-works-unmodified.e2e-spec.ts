@@ -1,6 +1,6 @@
 import { marker, spawnFakeUpstream, type FakeUpstream } from '@tollgate/testing';
 import OpenAI from 'openai';
-import { eventually } from './installation/eventually.js';
+import { eventually } from '@tollgate/testing';
 import { RunningInstallation } from './installation/running-installation.js';
 
 const MODEL = 'sdk-chat';

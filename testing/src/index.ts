@@ -1,6 +1,7 @@
 export { createTestDatabase, type TestDatabase } from './postgres/test-database.js';
 export { behaviourSchema, type Behaviour, type BehaviourInput } from './fake-upstream/behaviour.js';
 export { answerText } from './fake-upstream/chat-frames.js';
+export { embeddingVector } from './fake-upstream/embedding-vectors.js';
 export { findMarker, marker, type Delivery } from './fake-upstream/delivery.js';
 export {
   startFakeUpstream,
@@ -21,3 +22,5 @@ export {
   type InstallationPorts,
   type ProcessName,
 } from './installation/installation.js';
+export { usageEventOf } from './installation/usage-event.js';
+export { eventually } from './eventually.js';

@@ -19,7 +19,7 @@ export interface CallOptions {
 export interface Answer {
   readonly status: number;
   readonly headers: Record<string, string | string[] | number | undefined>;
-   
+
   readonly body: any;
 }
 

@@ -1,10 +1,12 @@
 import { USAGE_JOB, USAGE_JOB_OPTIONS, USAGE_QUEUE, type UsageEvent } from '@tollgate/contracts';
 import { PostgresHoldStore } from '@tollgate/ledger';
-import { createPool } from '@tollgate/persistence';
+import { createPool, ensureUsageMonths } from '@tollgate/persistence';
 import { MasterKey, connectQueues, type RunningProcess } from '@tollgate/runtime';
 import {
   createTestDatabase,
+  eventually,
   seedInstallation,
+  usageEventOf,
   type SeededInstallation,
   type TestDatabase,
 } from '@tollgate/testing';
@@ -45,42 +47,11 @@ afterAll(async () => {
 });
 
 function event(overrides: Partial<UsageEvent> = {}): UsageEvent {
-  return {
-    requestId: uuidv7(),
-    accountId: seeded.accountId,
-    apiKeyId: seeded.apiKeyId,
-    model: seeded.model,
-    upstreamModel: 'upstream',
-    deploymentId: seeded.deploymentIds[0] ?? null,
-    priceId: seeded.priceId,
-    multiplierPpm: 1_000_000,
-    units: { input: 10, output: 10 },
-    billable: true,
-    costNano: '7500',
-    usageSource: 'provider',
-    outcome: 'completed',
-    attempts: 1,
-    firstByteMs: 1,
-    totalMs: 2,
-    finishedAt: new Date().toISOString(),
-    ...overrides,
-  };
+  return usageEventOf(seeded, overrides);
 }
 
 function add(events: readonly unknown[], version: unknown = 1): Promise<unknown> {
   return queue.add(USAGE_JOB, { version, events }, { jobId: `u-${uuidv7()}` });
-}
-
-async function eventually(check: () => Promise<void>, timeoutMs = 8_000): Promise<void> {
-  for (const deadlineMs = Date.now() + timeoutMs; ;) {
-    try {
-      await check();
-      return;
-    } catch (error) {
-      if (Date.now() > deadlineMs) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
 }
 
 async function debitOf(requestId: string): Promise<string | null> {
@@ -175,6 +146,11 @@ describe('billing', () => {
       expect(rows[0]).toEqual({ held: '0' });
     });
     await store.shutdown();
+  });
+
+  it('may make the months of usage, as the role that it has', async () => {
+    expect(await ensureUsageMonths(pool, 5)).toBe(2);
+    expect(await ensureUsageMonths(pool, 5)).toBe(0);
   });
 
   it('leaves a ledger in which nothing is wrong', async () => {

@@ -8,6 +8,7 @@ import { BILLING_CONTEXT, BILLING_POOL, type BillingContext } from './billing-co
 import { UsageEventProcessor } from './settlement/usage-event.processor.js';
 import { UsageSettlement } from './settlement/usage-settlement.js';
 import { ExpiredHolds } from './sweeping/expired-holds.js';
+import { UsageMonths } from './upkeep/usage-months.js';
 
 const POOL_CONNECTIONS_MAX = 4;
 const QUEUE_CONNECTIONS_MAX = 3;
@@ -32,6 +33,7 @@ export class BillingModule implements OnApplicationShutdown {
         UsageSettlement,
         UsageEventProcessor,
         ExpiredHolds,
+        UsageMonths,
       ],
     };
   }

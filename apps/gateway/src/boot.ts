@@ -4,18 +4,18 @@ import { Health, NestLogger, createLogger, type RunningProcess } from '@tollgate
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { v7 as uuidv7 } from 'uuid';
 import { CallerCache } from './auth/caller-cache.js';
+import { DialectChoice } from './dialects/dialect-choice.js';
 import type { GatewayConfig } from './gateway.config.js';
 import { GatewayModule } from './gateway.module.js';
-import { authenticateRequests } from './http/authentication.js';
-import {
-  BODY_BYTES_MAX,
-  HEADER_BYTES_MAX,
-  KEEP_ALIVE_TIMEOUT_MS,
-  PARAM_LENGTH_MAX,
-  REQUEST_TIMEOUT_MS,
-} from './http/gateway-limits.js';
+import { admitRequests, rewriteUrl } from './http/admission.js';
+import { KEEP_ALIVE_TIMEOUT_MS, PARAM_LENGTH_MAX, REQUEST_TIMEOUT_MS } from './http/gateway-limits.js';
+import { HTTP_SERVER_OPTIONS, prepareServer } from './http/http-server.js';
 import { answerMalformedRequest } from './http/malformed-request.js';
 import { OpenAiErrorFilter } from './http/openai-error.filter.js';
+import { readBodiesAsBuffers } from './http/request-body.js';
+import { addAnswerHeaders, answerHeaders } from './http/response-head.js';
+
+const WELCOME = 'This is a Tollgate gateway: an OpenAI-compatible API under /v1.';
 
 /** Streams may take a minute to end, then their usage events have to be accepted. */
 const DRAIN_TIMEOUT_MS = 75_000;
@@ -24,7 +24,7 @@ const DRAIN_TIMEOUT_MS = 75_000;
 export async function bootGateway(config: GatewayConfig): Promise<RunningProcess> {
   const logger = createLogger('gateway', config.LOG_LEVEL);
   const health = new Health();
-  const errors = new OpenAiErrorFilter(logger);
+  const errors = new OpenAiErrorFilter(logger, new DialectChoice(config.DIALECT_HOSTS));
   const adapter = createAdapter(errors);
   const app = await NestFactory.create<NestFastifyApplication>(
     GatewayModule.with({ config, logger, health }),
@@ -33,9 +33,13 @@ export async function bootGateway(config: GatewayConfig): Promise<RunningProcess
   );
   app.useGlobalFilters(errors);
   const fastify = adapter.getInstance<FastifyInstance>();
+  prepareServer(fastify.server);
   readBodiesAsBuffers(fastify);
-  authenticateRequests(fastify, app.get(CallerCache));
+  admitRequests(fastify, { callers: app.get(CallerCache), logger });
+  addAnswerHeaders(fastify);
   health.serve(fastify);
+  // Some clients ask the bare host whether anybody is there before they send anything (HEAD comes with GET).
+  fastify.get('/', (_request, reply) => reply.send({ message: WELCOME }));
   await app.listen(config.PORT, config.HOST);
   logger.info({ url: await app.getUrl() }, 'listening');
   return { app, health, logger, drainTimeoutMs: DRAIN_TIMEOUT_MS };
@@ -43,29 +47,20 @@ export async function bootGateway(config: GatewayConfig): Promise<RunningProcess
 
 function createAdapter(errors: OpenAiErrorFilter): FastifyAdapter {
   return new FastifyAdapter({
-    bodyLimit: BODY_BYTES_MAX,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     forceCloseConnections: 'idle',
-    http: { maxHeaderSize: HEADER_BYTES_MAX },
+    http: HTTP_SERVER_OPTIONS,
+    rewriteUrl,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
     genReqId: () => uuidv7(),
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
+      // Fastify refuses these before any hook runs, and without what the hooks would have added.
+      Object.assign(request, { caller: null, keyPlace: 'nowhere', pathModel: null });
+      void reply.headers(answerHeaders({ requestId: request.id, processingMs: 0, accountId: null }));
       errors.answer(error, request, reply);
     },
     clientErrorHandler: answerMalformedRequest,
     logger: false,
   });
-}
-
-/** One parser for every content type: what a body means is decided after authentication, in one place. */
-function readBodiesAsBuffers(fastify: FastifyInstance): void {
-  fastify.removeAllContentTypeParsers();
-  fastify.addContentTypeParser(
-    '*',
-    { parseAs: 'buffer', bodyLimit: BODY_BYTES_MAX },
-    (_request, body, done) => {
-      done(null, body);
-    },
-  );
 }

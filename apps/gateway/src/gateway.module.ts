@@ -13,9 +13,12 @@ import { MasterKey, connectQueues } from '@tollgate/runtime';
 import type { Queue } from 'bullmq';
 import type { Pool } from 'pg';
 import { CallerCache } from './auth/caller-cache.js';
+import { DialectChoice } from './dialects/dialect-choice.js';
 import { GATEWAY_CONTEXT, GATEWAY_POOL, GatewayLife, type GatewayContext } from './gateway-life.js';
 import { LiveHolds } from './hold/live-holds.js';
 import { ChatCompletionsController } from './http/chat-completions.controller.js';
+import { CompletionsController } from './http/completions.controller.js';
+import { EmbeddingsController } from './http/embeddings.controller.js';
 import { ModelsController } from './http/models.controller.js';
 import { InFlightLimit } from './limits/in-flight-limit.js';
 import { UsagePublisher } from './metering/usage-publisher.js';
@@ -23,10 +26,17 @@ import type { RelaySteps } from './relay/relay.js';
 import { RELAY_STEPS, RelayService } from './relay/relay.service.js';
 import { readCatalog } from './routing/read-catalog.js';
 import { CatalogHolder } from './routing/catalog-holder.js';
-import { ChatUpstream } from './upstream/chat-upstream.js';
+import { BillingDashboardController } from './self-service/billing-dashboard.controller.js';
+import { BillingDashboard } from './self-service/billing-dashboard.js';
+import { KeySelfService } from './self-service/key-self-service.js';
+import { KeyController } from './self-service/key.controller.js';
+import { LedgerReads } from './self-service/ledger-reads.js';
+import { UpstreamAttempts } from './upstream/upstream-attempts.js';
 import { ConnectionPools } from './upstream/connection-pools.js';
 
 const POOL_CONNECTIONS_MAX = 4;
+/** Callers wait for these queries, so a Postgres that hangs is as good as one that is away. */
+const QUERY_TIMEOUT_MS = 5_000;
 const QUEUE_CONNECTIONS_MAX = 2;
 
 const MASTER_KEY = Symbol('MASTER_KEY');
@@ -47,7 +57,14 @@ export class GatewayModule {
         }),
         BullModule.registerQueue({ name: USAGE_QUEUE }),
       ],
-      controllers: [ChatCompletionsController, ModelsController],
+      controllers: [
+        ChatCompletionsController,
+        CompletionsController,
+        EmbeddingsController,
+        ModelsController,
+        KeyController,
+        BillingDashboardController,
+      ],
       providers: [{ provide: GATEWAY_CONTEXT, useValue: context }, ...PROVIDERS],
     };
   }
@@ -62,7 +79,12 @@ const PROVIDERS: Provider[] = [
     provide: GATEWAY_POOL,
     inject: [GATEWAY_CONTEXT],
     useFactory: async ({ config }: GatewayContext) => {
-      const pool = createPool({ url: config.DATABASE_URL, max: POOL_CONNECTIONS_MAX, name: 'gateway' });
+      const pool = createPool({
+        url: config.DATABASE_URL,
+        max: POOL_CONNECTIONS_MAX,
+        name: 'gateway',
+        queryTimeoutMs: QUERY_TIMEOUT_MS,
+      });
       await assertSchemaVersion(pool);
       return pool;
     },
@@ -90,6 +112,11 @@ const PROVIDERS: Provider[] = [
         },
         logger,
       ),
+  },
+  {
+    provide: DialectChoice,
+    inject: [GATEWAY_CONTEXT],
+    useFactory: ({ config }: GatewayContext) => new DialectChoice(config.DIALECT_HOSTS),
   },
   {
     provide: PostgresHoldStore,
@@ -121,18 +148,33 @@ const PROVIDERS: Provider[] = [
     useFactory: ({ config }: GatewayContext) => new ConnectionPools(config.UPSTREAM_PRIVATE_NETWORKS),
   },
   {
-    provide: ChatUpstream,
+    provide: UpstreamAttempts,
     inject: [ConnectionPools, GATEWAY_CONTEXT],
-    useFactory: (pools: ConnectionPools, { logger }: GatewayContext) => new ChatUpstream(pools, logger),
+    useFactory: (pools: ConnectionPools, { logger }: GatewayContext) => new UpstreamAttempts(pools, logger),
+  },
+  {
+    provide: LedgerReads,
+    inject: [GATEWAY_POOL],
+    useFactory: (pool: Pool) => new LedgerReads(pool),
+  },
+  {
+    provide: KeySelfService,
+    inject: [LedgerReads, CatalogHolder],
+    useFactory: (reads: LedgerReads, catalog: CatalogHolder) => new KeySelfService(reads, catalog),
+  },
+  {
+    provide: BillingDashboard,
+    inject: [LedgerReads],
+    useFactory: (reads: LedgerReads) => new BillingDashboard(reads, 'month'),
   },
   {
     provide: RELAY_STEPS,
-    inject: [CatalogHolder, InFlightLimit, LiveHolds, ChatUpstream, UsagePublisher, GATEWAY_CONTEXT],
+    inject: [CatalogHolder, InFlightLimit, LiveHolds, UpstreamAttempts, UsagePublisher, GATEWAY_CONTEXT],
     useFactory: (
       catalog: CatalogHolder,
       limit: InFlightLimit,
       holds: LiveHolds,
-      upstream: ChatUpstream,
+      upstream: UpstreamAttempts,
       publisher: UsagePublisher,
       { logger }: GatewayContext,
     ): RelaySteps => ({ catalog, limit, holds, upstream, publisher, logger }),

@@ -12,7 +12,8 @@ const APP_ROLE = 'tollgate_app';
 
 /** The embedded Postgres with the installation's database. It is started again should it end by itself. */
 export class EmbeddedDatabase {
-  private stopping = false;
+  private readonly stopping = new AbortController();
+  private watching: Promise<void> = Promise.resolve();
 
   private constructor(
     private readonly options: EmbeddedDatabaseOptions,
@@ -29,7 +30,7 @@ export class EmbeddedDatabase {
       await server.stop();
       throw error;
     }
-    void database.watch();
+    database.watching = database.watch();
     return database;
   }
 
@@ -54,27 +55,30 @@ export class EmbeddedDatabase {
   }
 
   async stop(): Promise<void> {
-    this.stopping = true;
+    this.stopping.abort();
     await this.server.stop();
+    await this.watching;
   }
 
   /** Keeps it running, on the port that the other processes know. */
   private async watch(): Promise<void> {
     const { port } = this.server;
-    for (let failures = 0; !this.stopping;) {
+    const { signal } = this.stopping;
+    for (let failures = 1; ; failures += 1) {
       await this.server.exited;
-      if (this.stopping) return;
-      failures += 1;
+      if (signal.aborted) return;
       const waitMs = restartDelayMs(failures);
       this.options.report(`Postgres: ended, starting it again in ${waitMs / 1000} s.`);
-      await delay(waitMs);
-      if (this.stopping) return;
+      await delay(waitMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
       try {
         this.server = await startServer(this.options, port);
         failures = 0;
       } catch (error) {
         this.options.report(messageOf(error));
       }
+      // A stop that came meanwhile knew only the server before.
+      if (signal.aborted) await this.server.stop();
     }
   }
 }

@@ -101,12 +101,20 @@ async function hasDeployment(client: Client, externalId: string): Promise<boolea
 async function waitUntilSold(gatewayOrigin: string, apiKey: string): Promise<void> {
   const deadlineMs = Date.now() + SALE_TIMEOUT_MS;
   while (Date.now() < deadlineMs) {
+    if (await isSold(gatewayOrigin, apiKey)) return;
+    await delay(SALE_POLL_MS);
+  }
+}
+
+async function isSold(gatewayOrigin: string, apiKey: string): Promise<boolean> {
+  try {
     const response = await fetch(new URL(`/v1/models/${DEMO_MODEL}`, gatewayOrigin), {
       headers: { authorization: `Bearer ${apiKey}` },
       signal: AbortSignal.timeout(SALE_TIMEOUT_MS),
     });
     await response.body?.cancel();
-    if (response.ok) return;
-    await delay(SALE_POLL_MS);
+    return response.ok;
+  } catch {
+    return false;
   }
 }

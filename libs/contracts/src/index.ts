@@ -19,3 +19,4 @@ export {
   type UsageJob,
 } from './usage-queue.js';
 export { parseRequestId, requestIdToWire } from './request-id.js';
+export { DIALECT_NAMES, parseDialectName, type DialectName } from './dialects/dialect-name.js';

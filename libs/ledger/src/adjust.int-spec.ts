@@ -157,6 +157,15 @@ describe('the same reference again', () => {
     expect(await bench.account(otherId)).toMatchObject({ posted: 0n, seq: 0n });
   });
 
+  it('is an error for the other account of a correction', async () => {
+    const [accountId, otherId] = [await bench.newAccount(50n), await bench.newAccount(50n)];
+    const correction = { kind: 'adjustment', refId: uuidv7() } as const;
+    await adjust(bench.sql, { ...correction, accountId, amountNano: 10n });
+    expect(await adjust(bench.sql, { ...correction, accountId: otherId, amountNano: -10n })).toEqual({
+      outcome: 'conflict',
+    });
+  });
+
   it('is free for another kind', async () => {
     const accountId = await bench.newAccount(0n);
     const refId = uuidv7();

@@ -124,6 +124,25 @@ describe('BatchLane', () => {
     expect(await after).toBe('A3');
   });
 
+  it('meets a locked account once, also with items that were waiting already', async () => {
+    const calls = new Calls({ batchMax: 2 });
+    const all = ['a1', 'b1', 'a2', 'b2'].map((item) => calls.lane.run(item));
+    (await calls.next()).answer(serverError('55P03'));
+    (await calls.next()).answer([BUSY, 'B1']);
+    const seen: unknown[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      const call = await calls.next();
+      seen.push([call.items, call.wait]);
+      call.answer([...call.items]);
+    }
+    expect(seen).toEqual([
+      [['a1'], 'skip'],
+      [['b2'], WAITS],
+      [['a2'], WAITS],
+    ]);
+    expect(await Promise.all(all)).toEqual(['a1', 'B1', 'a2', 'b2']);
+  });
+
   it('asks for some of every locked account, and waits for another one each time', async () => {
     const calls = new Calls({ batchMax: 6 });
     const items = ['a1', 'a2', 'a3', 'a4', 'b1', 'b2'];

@@ -101,7 +101,10 @@ export class BatchLane<Item, Result extends NonNullable<unknown>> {
   }
 
   private async sendFast(entries: Entry<Item, Result>[]): Promise<void> {
-    const held = await this.send(entries, WAIT_A_LITTLE);
+    // Some may have been waiting here since before their account turned out to be locked.
+    const [free, locked] = partition(entries, (entry) => !this.slow.has(this.keyOf(entry.item)));
+    for (const entry of locked) this.enterSlowLane(entry);
+    const held = free.length === 0 ? free : await this.send(free, WAIT_A_LITTLE);
     const busy = held.length === 0 ? held : await this.send(held, 'skip');
     for (const entry of busy) this.enterSlowLane(entry);
   }
@@ -208,4 +211,8 @@ export class BatchLane<Item, Result extends NonNullable<unknown>> {
     for (const entry of entries) held.push(...(await this.send([entry], wait)));
     return held;
   }
+}
+
+function partition<T>(items: readonly T[], belongs: (item: T) => boolean): [T[], T[]] {
+  return [items.filter(belongs), items.filter((item) => !belongs(item))];
 }

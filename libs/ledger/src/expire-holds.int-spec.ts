@@ -82,6 +82,22 @@ describe('expireHolds', () => {
     expect(await expireHolds(bench.sql, 100)).toMatchObject([{ accountId: locked.accountId }]);
   });
 
+  it('never frees a hold that is renewed at the same moment', async () => {
+    for (let round = 0; round < 15; round += 1) {
+      const ids = (await Promise.all(Array.from({ length: 20 }, () => newHolds(1, 10n)))).flatMap(
+        (made) => made.ids,
+      );
+      await overdue(ids);
+      const stores = ids.map((id) => ({ id, touching: new PostgresHoldStore(bench.app).touch([id]) }));
+      await Promise.all(Array.from({ length: 4 }, () => expireHolds(bench.sql, 100)));
+      for (const { id, touching } of stores) {
+        if (!(await touching).has(id)) continue;
+        const open = await bench.sql(`SELECT state FROM tollgate.reservation WHERE id = $1`, [id]);
+        expect(open).toEqual([{ state: 'open' }]);
+      }
+    }
+  });
+
   it('frees each hold once however many ask at the same time', async () => {
     const { accountId, ids } = await newHolds(50, 10n);
     await overdue(ids);

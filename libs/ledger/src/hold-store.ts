@@ -9,8 +9,8 @@ export interface HoldRequest {
 }
 
 export type HoldResult =
-  /** The hold is in place, `grantedNano` in all, and lives for another 90 s. */
-  | { readonly outcome: 'held'; readonly grantedNano: bigint }
+  /** The hold is in place, `grantedNano` in all, and lives for another 90 s. `availableNano` is left beside it. */
+  | { readonly outcome: 'held'; readonly grantedNano: bigint; readonly availableNano: bigint }
   /** Not even the least is available; `availableNano` is what is, beside a hold that the request may have already. */
   | { readonly outcome: 'refused'; readonly availableNano: bigint }
   /** The request is over: its hold is closed, or its usage recorded. */

@@ -4,6 +4,7 @@ import type { Pool } from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import { adjust } from './adjust.js';
 import { poolSql, readBigint, type Row, type Sql } from './sql.js';
+import { hashUsageEvent } from './usage-event-hash.js';
 
 /** What a test database offers: two roles. */
 export interface LedgerUrls {
@@ -57,6 +58,14 @@ export class LedgerBench {
       floor: readBigint(row, 'floor'),
       seq: readBigint(row, 'seq'),
     };
+  }
+
+  /** One call of the SQL function, events in the order given: nothing sorts them, nothing halves them. */
+  settleDirectly(events: readonly UsageEvent[]): Promise<Row[]> {
+    const p = events.map((event) => ({ ...event, bodyHash: hashUsageEvent(event).toString('hex') }));
+    return this.sql('SELECT outcome, reason, charged, absorbed FROM tollgate.settle_batch($1)', [
+      JSON.stringify(p),
+    ]);
   }
 
   /** What the books say against themselves: nothing, in a sound ledger. */

@@ -44,6 +44,7 @@ describe('placing a hold', () => {
     expect(await store.hold({ requestId, accountId, totalNano: 60n })).toEqual({
       outcome: 'held',
       grantedNano: 60n,
+      availableNano: 40n,
     });
     expect(await bench.account(accountId)).toMatchObject({ posted: 100n, held: 60n });
     expect(await reservation(requestId)).toMatchObject({ state: 'open', granted: '60' });
@@ -77,7 +78,11 @@ describe('placing a hold', () => {
       outcome: 'refused',
       availableNano: 100n,
     });
-    expect(await store.hold({ ...ask, leastNano: 100n })).toEqual({ outcome: 'held', grantedNano: 100n });
+    expect(await store.hold({ ...ask, leastNano: 100n })).toEqual({
+      outcome: 'held',
+      grantedNano: 100n,
+      availableNano: 0n,
+    });
   });
 
   it('holds nothing for a request that costs nothing, even without credits', async () => {
@@ -85,6 +90,7 @@ describe('placing a hold', () => {
     expect(await store.hold({ requestId: uuidv7(), accountId, totalNano: 0n })).toEqual({
       outcome: 'held',
       grantedNano: 0n,
+      availableNano: 0n,
     });
   });
 
@@ -142,10 +148,12 @@ describe('asking again', () => {
     expect(await store.hold({ requestId, accountId, totalNano: 70n })).toEqual({
       outcome: 'held',
       grantedNano: 70n,
+      availableNano: 30n,
     });
     expect(await store.hold({ requestId, accountId, totalNano: 20n })).toEqual({
       outcome: 'held',
       grantedNano: 70n,
+      availableNano: 30n,
     });
     expect(await bench.account(accountId)).toMatchObject({ held: 70n });
   });
@@ -159,7 +167,13 @@ describe('asking again', () => {
       store.hold(ask),
       store.hold({ ...ask, totalNano: 90n }),
     ]);
-    expect(results).toEqual([60n, 60n, 90n].map((grantedNano) => ({ outcome: 'held', grantedNano })));
+    expect(results).toEqual(
+      [60n, 60n, 90n].map((grantedNano) => ({
+        outcome: 'held',
+        grantedNano,
+        availableNano: 100n - grantedNano,
+      })),
+    );
     expect(await bench.account(accountId)).toMatchObject({ held: 90n });
   });
 
@@ -174,6 +188,7 @@ describe('asking again', () => {
     expect(await store.hold({ requestId, accountId, totalNano: 500n, leastNano: 81n })).toEqual({
       outcome: 'held',
       grantedNano: 100n,
+      availableNano: 0n,
     });
   });
 
@@ -295,7 +310,7 @@ describe('an account that somebody keeps locked', () => {
     }
     expect(decided).toBe(false);
     await unlock();
-    expect(await waiting).toEqual({ outcome: 'held', grantedNano: 10n });
+    expect(await waiting).toEqual({ outcome: 'held', grantedNano: 10n, availableNano: 90n });
   });
 
   it('decides its holds in their order once it is free', async () => {
@@ -386,7 +401,7 @@ describe('a Postgres that is away', () => {
     await unlock();
     expect(await bench.account(accountId)).toMatchObject({ held: 0n });
     const again = await cut.hold({ requestId: uuidv7(), accountId, totalNano: 10n });
-    expect(again).toEqual({ outcome: 'held', grantedNano: 10n });
+    expect(again).toEqual({ outcome: 'held', grantedNano: 10n, availableNano: 90n });
     await cut.shutdown();
     await pool.end();
   });

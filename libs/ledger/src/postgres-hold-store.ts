@@ -113,7 +113,11 @@ function toHoldResult(row: Row): HoldResult | typeof BUSY {
   const outcome = readText(row, 'outcome');
   switch (outcome) {
     case 'held':
-      return { outcome, grantedNano: readBigint(row, 'granted') };
+      return {
+        outcome,
+        grantedNano: readBigint(row, 'granted'),
+        availableNano: readBigint(row, 'available'),
+      };
     case 'refused':
     case 'unknown_account':
       return { outcome: 'refused', availableNano: readBigint(row, 'available') };

@@ -291,6 +291,66 @@ describe('an account in one batch', () => {
   });
 });
 
+describe('settle_batch by itself', () => {
+  it('knows the second of two equal events in one call', async () => {
+    const accountId = await bench.newAccount(100n);
+    const event = usageEvent(accountId, 10n);
+    expect(await bench.settleDirectly([event, event, { ...event, costNano: '11' }])).toEqual([
+      { outcome: 'settled', reason: null, charged: '10', absorbed: '0' },
+      { outcome: 'known', reason: null, charged: '0', absorbed: '0' },
+      { outcome: 'quarantined', reason: 'other_content', charged: '0', absorbed: '0' },
+    ]);
+  });
+
+  it('settles an event behind a bad one of the same request', async () => {
+    const accountId = await bench.newAccount(100n);
+    const event = usageEvent(accountId, 10n);
+    expect(await bench.settleDirectly([{ ...event, attempts: -1 }, event])).toMatchObject([
+      { outcome: 'quarantined', reason: 'number_out_of_range' },
+      { outcome: 'settled', charged: '10' },
+    ]);
+  });
+
+  it('takes the events of an account in the order of their ids, whatever their order in the call', async () => {
+    const accountId = await bench.newAccount(100n);
+    const [frees = '', overruns = ''] = requestIds(2);
+    await hold(frees, accountId, 80n);
+    await hold(overruns, accountId, 20n);
+    const events = [
+      usageEvent(accountId, 70n, { requestId: overruns }),
+      usageEvent(accountId, 10n, { requestId: frees }),
+    ];
+    expect(await bench.settleDirectly(events)).toMatchObject([
+      { charged: '70', absorbed: '0' },
+      { charged: '10', absorbed: '0' },
+    ]);
+    const balances = (await bench.transfers(accountId)).map((row) => [row['ref_id'], row['balance_after']]);
+    expect(balances.slice(1)).toEqual([
+      [frees, '90'],
+      [overruns, '20'],
+    ]);
+  });
+});
+
+describe('a batch that has to be halved', () => {
+  it('is settled in the order of ids all the same', async () => {
+    const accountId = await bench.newAccount(100n);
+    const [frees = '', bad = '', overruns = ''] = requestIds(3);
+    await hold(frees, accountId, 80n);
+    await hold(overruns, accountId, 20n);
+    const settlements = await settleBatch(bench.sql, [
+      usageEvent(accountId, 70n, { requestId: overruns }),
+      usageEvent(accountId, 1n, { requestId: bad, model: '\0' }),
+      usageEvent(accountId, 10n, { requestId: frees }),
+    ]);
+    expect(settlements).toMatchObject([
+      { outcome: 'settled', chargedNano: 70n, absorbedNano: 0n },
+      { outcome: 'quarantined', reason: 'sqlstate_22P05' },
+      { outcome: 'settled', chargedNano: 10n },
+    ]);
+  });
+});
+
 describe('a server in trouble', () => {
   it('fails the batch, which settles when it comes again', async () => {
     const accountId = await bench.newAccount(100n);

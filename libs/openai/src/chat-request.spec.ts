@@ -44,6 +44,11 @@ describe('parseChatRequest', () => {
     expect(parseChatRequest(body).choices).toBe(1);
   });
 
+  it('takes no notice of the options of a stream where nothing is streamed', () => {
+    const request = parseChatRequest({ ...valid, stream_options: { include_usage: true } });
+    expect(request.includeUsage).toBe(false);
+  });
+
   it.each([
     [
       { messages: valid.messages },
@@ -76,7 +81,7 @@ describe('parseChatRequest', () => {
     [
       { ...valid, temperature: 3 },
       'temperature',
-      'integer_above_max_value',
+      'decimal_above_max_value',
       /Expected a value <= 2, but got 3 instead/,
     ],
     [{ ...valid, temperature: -0.5 }, 'temperature', 'decimal_below_min_value', /Expected a value >= 0/],
@@ -84,10 +89,10 @@ describe('parseChatRequest', () => {
     [{ ...valid, n: 129 }, 'n', 'integer_above_max_value', /<= 128/],
     [{ ...valid, max_tokens: 0 }, 'max_tokens', 'integer_below_min_value', />= 1/],
     [
-      { ...valid, stream_options: {} },
+      { ...valid, stream: true, stream_options: 'yes' },
       'stream_options',
-      'invalid_value',
-      /only allowed when 'stream' is enabled/,
+      'invalid_type',
+      /expected an object/,
     ],
     [{ ...valid, tools: {} }, 'tools', 'invalid_type', /expected an array/],
   ])('refuses %j and names the parameter', (body, param, code, message) => {

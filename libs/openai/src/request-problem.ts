@@ -13,6 +13,20 @@ export class RequestProblem extends Error {
   }
 }
 
+/**
+ * Writes what a client sent as JSON again. Reading takes any depth, writing does not.
+ * @throws RequestProblem for a value that is nested too deeply.
+ */
+export function rewriteJson(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    const message = 'Invalid body: it is nested too deeply.';
+    throw new RequestProblem({ message, param: null, code: 'invalid_value' });
+  }
+}
+
 /** A required parameter is absent. */
 export function missingParameter(param: string): RequestProblem {
   return new RequestProblem({

@@ -15,6 +15,8 @@ export interface ApiKeyRow {
     readonly plan: string;
     readonly multiplierPpm: number;
   };
+  /** The name of the key's dialect of the API, else of its account's; null where neither has one. */
+  readonly dialect: string | null;
 }
 
 interface ApiKeyColumns {
@@ -26,13 +28,14 @@ interface ApiKeyColumns {
   readonly account_status: AccountStatus;
   readonly plan: string;
   readonly multiplier_ppm: number;
+  readonly dialect: string | null;
 }
 
 /** Finds the key with this HMAC, in whatever state it and its account are; null if there is none. */
 export async function findApiKeyByHash(pool: Pool, keyHash: Buffer): Promise<ApiKeyRow | null> {
   const { rows } = await pool.query<ApiKeyColumns>(
     `SELECT k.id, k.status, k.expires_at, k.allowed_models, k.account_id, a.status AS account_status, a.plan,
-            a.multiplier_ppm
+            a.multiplier_ppm, coalesce(k.dialect, a.dialect) AS dialect
        FROM tollgate.api_key k JOIN tollgate.account a ON a.id = k.account_id WHERE k.key_hash = $1`,
     [keyHash],
   );
@@ -49,5 +52,6 @@ export async function findApiKeyByHash(pool: Pool, keyHash: Buffer): Promise<Api
       plan: row.plan,
       multiplierPpm: row.multiplier_ppm,
     },
+    dialect: row.dialect,
   };
 }

@@ -61,9 +61,16 @@ async function logsIn(url: string): Promise<boolean> {
 async function createOrAlterRole(owner: Client, role: ApplicationRole): Promise<void> {
   const { rowCount } = await owner.query('SELECT FROM pg_roles WHERE rolname = $1', [role.name]);
   const password = role.password === '' ? 'NULL' : escapeLiteral(scramVerifier(role.password));
-  await owner.query(
-    `${rowCount === 0 ? 'CREATE' : 'ALTER'} ROLE ${escapeIdentifier(role.name)} LOGIN PASSWORD ${password}`,
-  );
+  const verb = rowCount === 0 ? 'CREATE' : 'ALTER';
+  try {
+    await owner.query(`${verb} ROLE ${escapeIdentifier(role.name)} LOGIN PASSWORD ${password}`);
+  } catch (cause) {
+    throw new MigrationError(
+      `DATABASE_URL does not log in, and the owner cannot change that (${verb} ROLE failed): make the role ` +
+        `${role.name} by hand with the password of DATABASE_URL, or give the owner CREATEROLE`,
+      { cause },
+    );
+  }
 }
 
 /**
@@ -84,14 +91,14 @@ function grants(app: string): string {
     GRANT USAGE ON SCHEMA tollgate TO ${app};
     GRANT SELECT ON ALL TABLES IN SCHEMA tollgate TO ${app};
 
-    GRANT INSERT (id, name, external_id, status, plan, multiplier_ppm, metadata, floor, created_at, updated_at),
-      UPDATE (name, external_id, status, plan, multiplier_ppm, metadata, updated_at) ON tollgate.account TO ${app};
+    GRANT INSERT (id, name, external_id, status, plan, multiplier_ppm, metadata, floor, dialect, created_at, updated_at),
+      UPDATE (name, external_id, status, plan, multiplier_ppm, metadata, dialect, updated_at) ON tollgate.account TO ${app};
     GRANT INSERT, UPDATE (display_name, owned_by, context_tokens, output_tokens_max, updated_at)
       ON tollgate.model TO ${app};
     GRANT INSERT, UPDATE (name, external_id, base_url, credential, status, apis, settings, updated_at)
       ON tollgate.deployment TO ${app};
     GRANT INSERT, DELETE, UPDATE (upstream_model, priority, weight) ON tollgate.deployment_model TO ${app};
-    GRANT INSERT, UPDATE (name, external_id, allowed_models, status, expires_at, updated_at)
+    GRANT INSERT, UPDATE (name, external_id, allowed_models, status, expires_at, dialect, updated_at)
       ON tollgate.api_key TO ${app};
     GRANT INSERT, UPDATE (last_used_at, revoked_at) ON tollgate.operator_token TO ${app};
     GRANT INSERT ON tollgate.price, tollgate.idempotency_record, tollgate.audit_log TO ${app};

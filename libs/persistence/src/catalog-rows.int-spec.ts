@@ -4,6 +4,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { findApiKeyByHash } from './api-key-row.js';
 import { loadCatalogRows, readCatalogVersion } from './catalog-rows.js';
 import { createPool } from './pool.js';
+import { readPrice } from './price-row.js';
 
 // Real: Postgres, as the application role.
 
@@ -129,6 +130,23 @@ describe('loadCatalogRows', () => {
   });
 });
 
+describe('readPrice', () => {
+  it('finds a price by its id, also one that is no longer in force', async () => {
+    await newModel('small');
+    const old = await newPrice({ model: 'small', rate: '1', from: '-2 days' });
+    await newPrice({ model: 'small', rate: '2', from: '-1 day' });
+    expect(await readPrice(app, old)).toEqual({
+      id: old,
+      model: 'small',
+      plan: 'default',
+      rates: { input: 1n, output: 600_000n },
+      perRequestNano: 7n,
+      minimumChargeNano: 8_999_999_999_999_999n,
+    });
+    expect(await readPrice(app, uuidv7())).toBeNull();
+  });
+});
+
 describe('the version of the catalog', () => {
   it('rises with each change of what gateways cache, and with no movement of money', async () => {
     const accountId = uuidv7();
@@ -142,6 +160,8 @@ describe('the version of the catalog', () => {
       `INSERT INTO tollgate.api_key (id, account_id, name, prefix, last4, key_hash)
          VALUES ('${keyId}', '${accountId}', 'x', 'sk-1234', 'abcd', 'hash')`,
       `UPDATE tollgate.api_key SET status = 'revoked'`,
+      `UPDATE tollgate.api_key SET dialect = 'openai'`,
+      `UPDATE tollgate.account SET dialect = 'openai'`,
       `UPDATE tollgate.account SET status = 'suspended'`,
       `UPDATE tollgate.account SET plan = 'gold'`,
       `UPDATE tollgate.account SET multiplier_ppm = 2000000`,
@@ -195,6 +215,28 @@ describe('findApiKeyByHash', () => {
       expiresAt: new Date('2027-01-01T00:00:00Z'),
       allowedModels: ['small', 'large'],
       account: { id: accountId, status: 'suspended', plan: 'gold', multiplierPpm: 900_000 },
+      dialect: null,
+    });
+  });
+
+  it('finds the dialect of the key, else of its account', async () => {
+    const [accountId, keyId] = [uuidv7(), uuidv7()];
+    const keyHash = Buffer.from('0123456789abcdee', 'hex');
+    await app.query(`INSERT INTO tollgate.account (id, name, dialect) VALUES ($1, 'x', 'first')`, [
+      accountId,
+    ]);
+    await app.query(
+      `INSERT INTO tollgate.api_key (id, account_id, name, prefix, last4, key_hash)
+         VALUES ($1, $2, 'x', 'sk-1234', 'abcd', $3)`,
+      [keyId, accountId, keyHash],
+    );
+    expect(await findApiKeyByHash(app, keyHash)).toMatchObject({ dialect: 'first' });
+    await app.query(`UPDATE tollgate.api_key SET dialect = 'second' WHERE id = $1`, [keyId]);
+    expect(await findApiKeyByHash(app, keyHash)).toMatchObject({ dialect: 'second' });
+    await expect(
+      app.query(`UPDATE tollgate.api_key SET dialect = '' WHERE id = $1`, [keyId]),
+    ).rejects.toMatchObject({
+      constraint: 'api_key_dialect_well_formed',
     });
   });
 

@@ -48,6 +48,7 @@ describe('createDataSource', () => {
       plan: 'default',
       multiplierPpm: 1_000_000,
       metadata: { a: 1 },
+      dialect: null,
       floor: -4_503_599_627_370_496n,
       posted: 0n,
       held: 0n,

@@ -41,3 +41,16 @@ export {
   type ChangeListenerOptions,
 } from './change-listener.js';
 export { readPrice } from './price-row.js';
+export { readSnapshot, type Connection } from './read-snapshot.js';
+export { lowestRequestId, requestIdTime } from './request-id-time.js';
+export { readApiKeyProfile, type ApiKeyProfile } from './api-key-profile.js';
+export {
+  findUsageRow,
+  listUsageRows,
+  type UsageListing,
+  type UsageOwner,
+  type UsageRow,
+} from './usage-rows.js';
+export { listCharged, sumCharged, type ChargedRow, type ChargedSum, type Span } from './charged-rows.js';
+export { readCredits, type CreditRow, type Credits } from './credit-rows.js';
+export { ensureUsageMonths } from './usage-months.js';

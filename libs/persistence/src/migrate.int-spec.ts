@@ -161,6 +161,18 @@ describe('the application role', () => {
     expect(new Set(Object.values(role))).toEqual(new Set([false]));
   });
 
+  it('has to be made by hand where the owner may not make roles', async () => {
+    await query(database.ownerUrl, `CREATE ROLE ${appRole}_owner LOGIN PASSWORD 'plain'`);
+    const databaseName = new URL(database.ownerUrl).pathname.slice(1);
+    await query(database.ownerUrl, `GRANT CREATE ON DATABASE ${databaseName} TO ${appRole}_owner`);
+    const ownerUrl = withParts(database.ownerUrl, { username: `${appRole}_owner`, password: 'plain' });
+    await expect(migrate({ ownerUrl, appUrl: urls().appUrl })).rejects.toThrow(
+      `make the role ${appRole} by hand`,
+    );
+    await database.drop();
+    await query(withParts(database.ownerUrl, { pathname: '/postgres' }), `DROP ROLE ${appRole}_owner`);
+  });
+
   it('must not be the owner', async () => {
     const { ownerUrl } = database;
     await expect(migrate({ ownerUrl, appUrl: ownerUrl })).rejects.toThrow('must name another role');

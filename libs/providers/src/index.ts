@@ -1,10 +1,6 @@
-export { NoAnswerError, readChatAnswer, type AnswerIdentity, type ChatAnswer } from './openai/chat-answer.js';
-export { ChatStreamReader, UpstreamStreamError } from './openai/chat-stream.js';
-export {
-  buildChatUpstreamRequest,
-  isReasoningModel,
-  type UpstreamRequest,
-} from './openai/chat-upstream-request.js';
+export { chatForm } from './openai/chat-form.js';
+export { completionByChatForm, completionForm } from './openai/completion-form.js';
+export { embeddingForm } from './openai/embedding-form.js';
 export { FailedFinishError } from './openai/finish-reason.js';
 export {
   readUsage,
@@ -26,3 +22,13 @@ export {
   type PrivateNetworks,
   type UpstreamUrl,
 } from './upstream-address.js';
+export {
+  NoAnswerError,
+  UpstreamStreamError,
+  type AnswerIdentity,
+  type PlainAnswer,
+  type StreamReader,
+  type UpstreamApi,
+  type UpstreamForm,
+} from './openai/upstream-form.js';
+export { buildUpstreamRequest, isReasoningModel, type UpstreamRequest } from './openai/upstream-request.js';

@@ -3,12 +3,12 @@ import {
   closingFrames,
   completionBody,
   contentFrame,
-  errorBody,
   errorFrame,
   openingFrames,
   usageOf,
   type ChatPlan,
 } from './chat-frames.js';
+import { answerRefusal } from './answer-refusal.js';
 import type { Delivery } from './delivery.js';
 import type { RecordedWriter } from './recorded-writer.js';
 
@@ -22,29 +22,9 @@ export interface ChatAnswer {
 /** Answers a chat request as its behaviour says. Rejects when the client leaves. */
 export async function answerChat(answer: ChatAnswer): Promise<void> {
   const { plan, writer, delivery } = answer;
-  const { behaviour } = plan;
-  if (behaviour.delayMs > 0) await delay(behaviour.delayMs, undefined, { signal: writer.signal });
-  const reused = delivery.requestsOnConnection > 1;
-  if (behaviour.fault === 'reset_before_head' || (behaviour.fault === 'reset_reused_connection' && reused)) {
-    writer.reset();
-    return;
-  }
-  if (behaviour.status >= 300) await answerError(answer);
-  else if (plan.request.streamed) await answerStreamed(answer);
+  if (await answerRefusal({ behaviour: plan.behaviour, writer, delivery })) return;
+  if (plan.request.streamed) await answerStreamed(answer);
   else await answerWhole(answer);
-}
-
-async function answerError({ plan, writer }: ChatAnswer): Promise<void> {
-  const { status, headers } = plan.behaviour;
-  const body = plan.behaviour.errorBody ?? errorBody(status);
-  const text = typeof body === 'string' ? body : JSON.stringify(body);
-  writer.head(status, {
-    'content-type': 'application/json',
-    'content-length': String(Buffer.byteLength(text)),
-    ...headers,
-  });
-  await writer.write(Buffer.from(text));
-  await writer.end();
 }
 
 async function answerWhole({ plan, writer, delivery }: ChatAnswer): Promise<void> {

@@ -43,7 +43,7 @@ export const quirkSchema = z.enum([
 
 const usageObjectSchema = z.record(z.string(), z.unknown());
 
-/** What the fake upstream does with a chat request. Everything is JSON, so that it can be set from another process. */
+/** What the fake upstream does with a chat or an embeddings request. Everything is JSON, so that it can be set from another process. */
 export const behaviourSchema = z.strictObject({
   /** Count the arrival, then answer only after `release()`. */
   held: z.boolean().default(false),
@@ -67,6 +67,8 @@ export const behaviourSchema = z.strictObject({
   fault: faultSchema.default('none'),
   faultAfterChunks: z.number().int().min(0).default(2),
   quirks: z.array(quirkSchema).default([]),
+  /** How embeddings are written, whatever the request asks for; `as_asked` is what OpenAI does. */
+  embeddingEncoding: z.enum(['float', 'base64', 'as_asked']).default('float'),
 });
 
 export type Behaviour = z.output<typeof behaviourSchema>;

@@ -19,7 +19,7 @@ export const deliverySchema = z.object({
   /** Status of the answer; null until its head is written. */
   status: z.number().nullable(),
   streamed: z.boolean(),
-  /** Content chunks and bytes of content in them that were handed to the socket. */
+  /** Content chunks (or vectors) and bytes of content in them that were handed to the socket. */
   chunks: z.number(),
   contentBytes: z.number(),
   /** Bytes of the body handed to the socket, and those of them that the kernel took. */

@@ -3,6 +3,7 @@ import OpenAI from 'openai';
 import { answerText } from './chat-frames.js';
 import { behaviourSchema } from './behaviour.js';
 import { marker } from './delivery.js';
+import { embeddingVector } from './embedding-vectors.js';
 import { startFakeUpstream, type FakeUpstream } from './fake-upstream.js';
 import { spawnFakeUpstream } from './remote-fake-upstream.js';
 
@@ -58,6 +59,21 @@ describe.each(kinds)('a fake upstream %s', (_kind, start) => {
     expect(delivery?.usage).toEqual(answer.usage);
     expect(delivery?.bytesDrained).toBe(delivery?.bytesHanded);
     expect(delivery?.headers.authorization).toBe('Bearer upstream-secret');
+  });
+
+  it('answers embeddings and records what it delivered', async () => {
+    const input = [marker('vectors'), 'another text'];
+    const ask = (encoding_format: 'float' | 'base64') =>
+      openai.embeddings.create({ model: 'fake-embedding', input, encoding_format });
+    const answer = await ask('float');
+    expect(answer.data.map(({ embedding }) => embedding)).toEqual(input.map((text) => embeddingVector(text)));
+    const delivery = await upstream.deliveryOf('vectors');
+    expect(delivery).toMatchObject({ path: '/v1/embeddings', status: 200, ended: true, chunks: 2 });
+    expect(delivery?.usage).toEqual(answer.usage);
+    await upstream.behaveNext({ embeddingEncoding: 'as_asked' });
+    expect(typeof (await ask('base64')).data[0]?.embedding).toBe('string');
+    await upstream.behaveNext({ status: 503 });
+    await expect(ask('float')).rejects.toMatchObject({ status: 503 });
   });
 
   it('streams to the official client within the cap on output tokens', async () => {

@@ -2,10 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { answerChat } from './answer-chat.js';
+import { answerEmbeddings } from './answer-embeddings.js';
+import type { OpenAnswer } from './answer-refusal.js';
 import { behaviourSchema, type Behaviour, type BehaviourInput } from './behaviour.js';
 import { errorBody, planChat } from './chat-frames.js';
 import { parseChatRequest, promptText } from './chat-request.js';
 import { findMarker, type Delivery } from './delivery.js';
+import { parseEmbeddingRequest } from './embedding-vectors.js';
 import { Gate } from './gate.js';
 import { RecordedWriter } from './recorded-writer.js';
 
@@ -155,6 +158,8 @@ class LocalFakeUpstream implements FakeUpstream {
       sendJson(response, 200, { object: 'list', data: this.models().map(modelObject) });
     } else if (request.method === 'POST' && path === '/v1/chat/completions') {
       await this.serveChat(request, response, body);
+    } else if (request.method === 'POST' && path === '/v1/embeddings') {
+      await this.serveEmbeddings(request, response, body);
     } else {
       sendJson(response, 404, errorBody(404));
     }
@@ -162,15 +167,32 @@ class LocalFakeUpstream implements FakeUpstream {
 
   private async serveChat(request: IncomingMessage, response: ServerResponse, body: string): Promise<void> {
     const parsed = parseJson(body);
-    const delivery = this.record(request, parsed);
-    const writer = new RecordedWriter(response, delivery);
-    const behaviour = this.behaviourFor(delivery.marker);
-    this.gate.arrive();
-    if (behaviour.held) await this.gate.wait(writer.signal);
+    const delivery = this.record(request, { body: parsed, prompt: promptText(parsed) });
+    const { behaviour, writer } = await this.open(response, delivery);
     const chat = parseChatRequest(parsed);
     delivery.streamed = chat.streamed;
     const plan = planChat(`chatcmpl-${randomUUID()}`, chat, behaviour);
     await answerChat({ plan, writer, delivery });
+  }
+
+  private async serveEmbeddings(
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: string,
+  ): Promise<void> {
+    const parsed = parseJson(body);
+    const embedding = parseEmbeddingRequest(parsed);
+    const delivery = this.record(request, { body: parsed, prompt: embedding.inputs.join('\n') });
+    await answerEmbeddings(await this.open(response, delivery), embedding);
+  }
+
+  /** Counts an arrival, finds its behaviour, and waits while it is held back. */
+  private async open(response: ServerResponse, delivery: Delivery): Promise<OpenAnswer> {
+    const writer = new RecordedWriter(response, delivery);
+    const behaviour = this.behaviourFor(delivery.marker);
+    this.gate.arrive();
+    if (behaviour.held) await this.gate.wait(writer.signal);
+    return { behaviour, writer, delivery };
   }
 
   private behaviourFor(name: string | null): Behaviour {
@@ -178,7 +200,7 @@ class LocalFakeUpstream implements FakeUpstream {
     return marked ?? this.next.shift() ?? this.usual;
   }
 
-  private record(request: IncomingMessage, body: unknown): Delivery {
+  private record(request: IncomingMessage, received: { body: unknown; prompt: string }): Delivery {
     const requestsOnConnection = (this.requestsOf.get(request.socket) ?? 0) + 1;
     this.requestsOf.set(request.socket, requestsOnConnection);
     const headers = Object.fromEntries(
@@ -187,10 +209,10 @@ class LocalFakeUpstream implements FakeUpstream {
     const delivery: Delivery = {
       index: this.records.length,
       path: request.url ?? '/',
-      marker: findMarker(promptText(body)),
+      marker: findMarker(received.prompt),
       requestId: headers['x-request-id'] ?? headers['x-client-request-id'] ?? null,
       headers,
-      body,
+      body: received.body,
       clientPort: request.socket.remotePort ?? 0,
       requestsOnConnection,
       arrivedAtMs: Date.now(),

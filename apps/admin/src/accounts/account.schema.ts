@@ -2,6 +2,7 @@ import { AmountFormatError, formatRate, parseRate } from '@tollgate/pricing';
 import { z } from 'zod';
 import {
   amountField,
+  dialectField,
   exactly,
   externalIdField,
   metadataField,
@@ -22,6 +23,7 @@ export const createAccountSchema = z.strictObject({
   plan: planField.default('default'),
   multiplier: multiplierField.prefault('1'),
   floor: amountField.prefault('0'),
+  dialect: dialectField.default(null),
   metadata: metadataField.default({}),
 });
 
@@ -31,6 +33,7 @@ export const patchAccountSchema = z.strictObject({
   status: z.enum(['active', 'suspended']).optional(),
   plan: planField.optional(),
   multiplier: multiplierField.optional(),
+  dialect: dialectField.optional(),
   /** A merge patch: null removes a field. */
   metadata: metadataField.nullish(),
 });
@@ -50,6 +53,7 @@ export const accountSchema = z.strictObject({
   status: z.enum(['active', 'suspended']),
   plan: z.string(),
   multiplier: z.string(),
+  dialect: z.string().nullable(),
   metadata: z.record(z.string(), z.unknown()),
   balance: balanceSchema,
   createdAt: z.iso.datetime(),

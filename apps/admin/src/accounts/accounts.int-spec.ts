@@ -18,6 +18,7 @@ describe('POST /accounts', () => {
       status: 'active',
       plan: 'default',
       multiplier: '1',
+      dialect: null,
       metadata: {},
       balance: { posted: '0', held: '0', available: '0', floor: '0' },
     });
@@ -29,6 +30,7 @@ describe('POST /accounts', () => {
       externalId: 'crm-1',
       plan: 'gold',
       multiplier: '0.850001',
+      dialect: 'openai',
       metadata: { tags: ['a', 1, null], nested: { deep: true } },
     };
     const { body } = await admin.call('POST', '/accounts', { body: { ...fields, floor: '-12.000000001' } });
@@ -62,6 +64,8 @@ describe('POST /accounts', () => {
     ['/name', { name: 7 }],
     ['/name', {}],
     ['/nmae', { name: 'Ada', nmae: 'typo' }],
+    ['/dialect', { name: 'Ada', dialect: 'klingon' }],
+    ['/dialect', { name: 'Ada', dialect: '' }],
     ['/floor', { name: 'Ada', floor: -5 }],
     ['/floor', { name: 'Ada', floor: '-9000000.000000001' }],
     ['/floor', { name: 'Ada', floor: '1e3' }],
@@ -135,6 +139,17 @@ describe('PATCH /accounts/{id}', () => {
     expect(same.body).toEqual({ ...created.body, updatedAt: expect.any(String) });
     const emptied = await admin.call('PATCH', path, { body: { externalId: null, metadata: null } });
     expect(emptied.body).toMatchObject({ externalId: null, metadata: {} });
+  });
+
+  it('gives an account a dialect, takes it away, and tells gateways', async () => {
+    const { body } = await admin.call('POST', '/accounts', { body: { name: 'Ada' } });
+    const path = `/accounts/${body.id}`;
+    const before = await admin.owner.query('SELECT version FROM tollgate.catalog_version');
+    expect((await admin.call('PATCH', path, { body: { dialect: 'openai' } })).body.dialect).toBe('openai');
+    const after = await admin.owner.query('SELECT version FROM tollgate.catalog_version');
+    expect(Number(after.rows[0].version)).toBeGreaterThan(Number(before.rows[0].version));
+    expect((await admin.call('PATCH', path, { body: { name: 'Bo' } })).body.dialect).toBe('openai');
+    expect((await admin.call('PATCH', path, { body: { dialect: null } })).body.dialect).toBeNull();
   });
 
   it('does not move money: floor is not a field of it', async () => {

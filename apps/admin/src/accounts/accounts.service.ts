@@ -122,7 +122,7 @@ function accountsQuery(manager: EntityManager): SelectQueryBuilder<AccountEntity
 
 function accountView(account: AccountEntity, raw: unknown): AccountView {
   const { set_aside: setAside } = rawAccountSchema.parse(raw);
-  const { id, name, externalId, status, plan, metadata, posted, held, floor } = account;
+  const { id, name, externalId, status, plan, dialect, metadata, posted, held, floor } = account;
   return {
     id,
     name,
@@ -130,6 +130,7 @@ function accountView(account: AccountEntity, raw: unknown): AccountView {
     status,
     plan,
     multiplier: formatMultiplier(account.multiplierPpm),
+    dialect,
     metadata,
     balance: balanceView({ posted, held: held - setAside, floor }),
     createdAt: account.createdAt.toISOString(),

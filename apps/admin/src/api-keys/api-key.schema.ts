@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { externalIdField, idField, instantField, modelIdField, nameField } from '../http/fields.js';
+import {
+  dialectField,
+  externalIdField,
+  idField,
+  instantField,
+  modelIdField,
+  nameField,
+} from '../http/fields.js';
 import { pageParameters } from '../http/page.js';
 
 const ALLOWED_MODELS_MAX = 1_000;
@@ -20,6 +27,8 @@ export const createApiKeySchema = z.strictObject({
   externalId: externalIdField.nullish(),
   allowedModels: allowedModelsField.default(null),
   expiresAt: expiresAtField.default(null),
+  /** Null is its account's. */
+  dialect: dialectField.default(null),
 });
 
 export const patchApiKeySchema = z.strictObject({
@@ -27,6 +36,7 @@ export const patchApiKeySchema = z.strictObject({
   externalId: externalIdField.nullish(),
   allowedModels: allowedModelsField.optional(),
   expiresAt: expiresAtField.optional(),
+  dialect: dialectField.optional(),
   status: z.enum(['active', 'disabled']).optional(),
 });
 
@@ -49,6 +59,7 @@ export const apiKeySchema = z.strictObject({
   /** Expired is reckoned: an active key whose time has come. */
   status: z.enum(['active', 'disabled', 'revoked', 'expired']),
   expiresAt: z.iso.datetime().nullable(),
+  dialect: z.string().nullable(),
   createdAt: z.iso.datetime(),
   updatedAt: z.iso.datetime(),
 });

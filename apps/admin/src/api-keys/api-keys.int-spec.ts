@@ -28,6 +28,7 @@ describe('POST /accounts/{id}/api-keys', () => {
       allowedModels: null,
       status: 'active',
       expiresAt: null,
+      dialect: null,
     });
     const read = await admin.call('GET', `/api-keys/${shown.id}`);
     expect(apiKeySchema.parse(read.body)).toEqual(shown);
@@ -62,6 +63,7 @@ describe('POST /accounts/{id}/api-keys', () => {
     ['/expiresAt', { name: 'a', expiresAt: '2099-01-01T00:00:00+08:00' }],
     ['/expiresAt', { name: 'a', expiresAt: '2099-02-30T00:00:00Z' }],
     ['/expiresAt', { name: 'a', expiresAt: 4070908800 }],
+    ['/dialect', { name: 'a', dialect: 'klingon' }],
     ['/key', { name: 'a', key: 'sk-mine' }],
   ])('points at %s', async (pointer, body) => {
     const answer = await createKey(body);
@@ -92,6 +94,13 @@ describe('the status of a key', () => {
       body: { status: 'active', name: 'desk', allowedModels: [] },
     });
     expect(on.body).toMatchObject({ status: 'active', name: 'desk', allowedModels: [] });
+  });
+
+  it('is no matter of the dialect that it speaks', async () => {
+    const { body } = await createKey({ name: 'a', dialect: 'openai' });
+    expect(body).toMatchObject({ status: 'active', dialect: 'openai' });
+    const patched = await admin.call('PATCH', `/api-keys/${body.id}`, { body: { dialect: null } });
+    expect(patched.body).toMatchObject({ status: 'active', dialect: null });
   });
 
   it('is revoked for ever, twice the same, and tells gateways', async () => {

@@ -125,7 +125,7 @@ async function lockKey(manager: EntityManager, id: string): Promise<ApiKeyEntity
 }
 
 function apiKeyView(key: ApiKeyEntity): ApiKeyView {
-  const { id, accountId, name, externalId, prefix, last4, allowedModels, expiresAt } = key;
+  const { id, accountId, name, externalId, prefix, last4, allowedModels, expiresAt, dialect } = key;
   const expired = key.status === 'active' && expiresAt !== null && expiresAt.getTime() <= Date.now();
   return {
     id,
@@ -137,6 +137,7 @@ function apiKeyView(key: ApiKeyEntity): ApiKeyView {
     allowedModels,
     status: expired ? 'expired' : key.status,
     expiresAt: expiresAt?.toISOString() ?? null,
+    dialect,
     createdAt: key.createdAt.toISOString(),
     updatedAt: key.updatedAt.toISOString(),
   };

@@ -1,3 +1,4 @@
+import { DIALECT_NAMES } from '@tollgate/contracts';
 import { AmountFormatError, parseAmount, parseRate } from '@tollgate/pricing';
 import { z } from 'zod';
 
@@ -30,6 +31,9 @@ export const modelIdField = z
     /^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,255}$/,
     'must be 1 to 256 letters, digits or any of ._:/@+- and begin with a letter or digit',
   );
+
+/** The dialect of the API that an account or a key speaks; null leaves it open. */
+export const dialectField = z.enum(DIALECT_NAMES).nullable();
 
 /** An amount of credits as a decimal string, read as nano-credits. */
 export const amountField = z.string().transform(exactly(parseAmount));

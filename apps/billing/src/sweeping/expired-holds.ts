@@ -5,6 +5,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { expireHolds, poolSql } from '@tollgate/ledger';
+import { repeatTask } from '@tollgate/runtime';
 import type { Pool } from 'pg';
 import { BILLING_CONTEXT, BILLING_POOL, type BillingContext } from '../billing-context.js';
 
@@ -14,8 +15,7 @@ const SWEEP_ROWS_MAX = 500;
 /** Frees the holds of requests whose gateway has died: nobody renewed them for their whole life of 90 s. */
 @Injectable()
 export class ExpiredHolds implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private timer: NodeJS.Timeout | null = null;
-  private sweeping: Promise<void> = Promise.resolve();
+  private task: ReturnType<typeof repeatTask> | null = null;
 
   constructor(
     @Inject(BILLING_POOL) private readonly pool: Pool,
@@ -23,34 +23,24 @@ export class ExpiredHolds implements OnApplicationBootstrap, BeforeApplicationSh
   ) {}
 
   onApplicationBootstrap(): void {
-    this.schedule();
+    this.task = repeatTask({
+      intervalMs: SWEEP_INTERVAL_MS,
+      run: () => this.sweep(),
+      onError: (error) => this.context.logger.warn({ err: error }, 'could not free expired holds'),
+    });
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    if (this.timer !== null) clearTimeout(this.timer);
-    await this.sweeping;
-  }
-
-  private schedule(): void {
-    this.timer = setTimeout(() => {
-      this.sweeping = this.sweep().then(() => {
-        if (!this.context.health.isDraining) this.schedule();
-      });
-    }, SWEEP_INTERVAL_MS);
+    await this.task?.stop();
   }
 
   private async sweep(): Promise<void> {
-    const { logger } = this.context;
-    try {
-      for (;;) {
-        const expired = await expireHolds(poolSql(this.pool), SWEEP_ROWS_MAX);
-        for (const { requestId, accountId } of expired) {
-          logger.warn({ requestId, accountId }, 'a hold expired');
-        }
-        if (expired.length < SWEEP_ROWS_MAX) return;
+    for (;;) {
+      const expired = await expireHolds(poolSql(this.pool), SWEEP_ROWS_MAX);
+      for (const { requestId, accountId } of expired) {
+        this.context.logger.warn({ requestId, accountId }, 'a hold expired');
       }
-    } catch (error) {
-      logger.warn({ err: error }, 'could not free expired holds');
+      if (expired.length < SWEEP_ROWS_MAX) return;
     }
   }
 }

@@ -10,6 +10,7 @@ const row = (overrides: Partial<ApiKeyRow> = {}): ApiKeyRow => ({
   expiresAt: null,
   allowedModels: null,
   account: { id: 'account-1', status: 'active', plan: 'default', multiplierPpm: 1_000_000 },
+  dialect: null,
   ...overrides,
 });
 
@@ -64,6 +65,8 @@ describe('CallerCache', () => {
     [row({ account: { ...row().account, status: 'suspended' } }), { status: 'deactivated' }],
     [row({ expiresAt: new Date(Date.now() + 60_000) }), { status: 'active' }],
     [row({ allowedModels: ['a'] }), { status: 'active', caller: { allowedModels: new Set(['a']) } }],
+    [row({ dialect: 'openai' }), { status: 'active', caller: { dialect: 'openai' } }],
+    [row({ dialect: 'of-a-later-version' }), { status: 'active', caller: { dialect: null } }],
   ])('finds %j as %j', async (answer, expected) => {
     const cache = new CallerCache(masterKey, async () => answer);
     expect(await cache.find('sk-1')).toMatchObject(expected);

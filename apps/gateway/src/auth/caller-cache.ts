@@ -1,3 +1,4 @@
+import { parseDialectName } from '@tollgate/contracts';
 import type { ApiKeyRow } from '@tollgate/persistence';
 import type { MasterKey } from '@tollgate/runtime';
 import { LRUCache } from 'lru-cache';
@@ -33,12 +34,15 @@ export class CallerCache {
     private readonly lookup: (keyHash: Buffer) => Promise<ApiKeyRow | null>,
   ) {}
 
-  /** Whom a credential belongs to. @throws GatewayError `billing_unavailable` if Postgres cannot be asked. */
-  async find(credential: string): Promise<FoundCaller> {
+  /**
+   * Whom a credential belongs to: at once if that is known, else by a promise.
+   * @throws GatewayError `billing_unavailable`, by rejection, if Postgres cannot be asked.
+   */
+  find(credential: string): FoundCaller | Promise<FoundCaller> {
     const keyHash = this.masterKey.hashSecret('api-key', credential);
     const id = keyHash.toString('base64');
-    const { found, expiresAtMs } = this.known.get(id) ?? (await this.load(id, keyHash));
-    return expiresAtMs <= Date.now() ? { status: 'deactivated', reason: 'it has expired' } : found;
+    const known = this.known.get(id);
+    return known === undefined ? this.load(id, keyHash).then(asOfNow) : asOfNow(known);
   }
 
   /** Forgets everything: API keys or accounts have changed. */
@@ -70,6 +74,11 @@ export class CallerCache {
   }
 }
 
+/** Keys expire without a notice. */
+function asOfNow({ found, expiresAtMs }: KnownKey): FoundCaller {
+  return expiresAtMs <= Date.now() ? { status: 'deactivated', reason: 'it has expired' } : found;
+}
+
 function toKnownKey(row: ApiKeyRow | null): KnownKey {
   const expiresAtMs = row?.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
   return { found: toFound(row), expiresAtMs: row === null ? Number.POSITIVE_INFINITY : expiresAtMs };
@@ -89,6 +98,7 @@ function toFound(row: ApiKeyRow | null): FoundCaller {
       apiKeyId: id,
       plan: account.plan,
       multiplierPpm: account.multiplierPpm,
+      dialect: parseDialectName(row.dialect),
       allowedModels: allowedModels === null ? null : new Set(allowedModels),
     },
   };

@@ -13,7 +13,7 @@ const price: Price = {
 const basis = (overrides: Partial<HoldBasis> = {}): HoldBasis => ({
   price,
   multiplierPpm: 1_000_000,
-  input: { textBytes: 1_000, messages: 1, imageParts: 0, mediaBytes: 0 },
+  input: { textBytes: 1_000, tokens: 0, messages: 1, imageParts: 0, mediaBytes: 0 },
   contextTokens: null,
   outputCap: 4_000,
   outputWanted: 2_000,
@@ -45,6 +45,40 @@ describe('HoldSize', () => {
   it('covers the cap where output costs nothing', () => {
     expect(new HoldSize(basis({ price: { ...price, rates: { input: 1n } } })).outputTokensFor(0n)).toBe(
       4_000,
+    );
+  });
+
+  it('covers a minimum charge: no embedding costs more than its hold, and none is begun with less', () => {
+    const arbitrary = fc.record({
+      input: fc.bigInt(0n, 10n ** 7n),
+      minimumChargeNano: fc.bigInt(0n, 10n ** 13n),
+      perRequestNano: fc.bigInt(0n, 10n ** 6n),
+      multiplierPpm: fc.integer({ min: 0, max: 3_000_000 }),
+      textBytes: fc.nat(1_000_000),
+      tokens: fc.nat(8_192),
+    });
+    fc.assert(
+      fc.property(
+        arbitrary,
+        ({ input, minimumChargeNano, perRequestNano, multiplierPpm, textBytes, tokens }) => {
+          const custom = { ...price, rates: { input }, minimumChargeNano, perRequestNano };
+          const size = new HoldSize(
+            basis({
+              price: custom,
+              multiplierPpm,
+              outputCap: 0,
+              outputWanted: 0,
+              input: { textBytes, tokens, messages: 0, imageParts: 0, mediaBytes: 0 },
+            }),
+          );
+          expect(size.leastNano >= minimumChargeNano).toBe(true);
+          expect(size.totalNano >= size.leastNano).toBe(true);
+          for (const used of [0, 1, textBytes + tokens]) {
+            const cost = computeCost({ price: custom, units: { input: used }, multiplierPpm });
+            expect(cost <= size.totalNano).toBe(true);
+          }
+        },
+      ),
     );
   });
 

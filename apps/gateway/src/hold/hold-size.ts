@@ -1,4 +1,4 @@
-import { IMAGE_PART_TOKENS, MEDIA_BYTES_PER_TOKEN, type ChatInputSize } from '@tollgate/openai';
+import { IMAGE_PART_TOKENS, MEDIA_BYTES_PER_TOKEN, type InputSize } from '@tollgate/openai';
 import { computeCost, dearestRate, type Price } from '@tollgate/pricing';
 
 /** Output tokens that are held for where neither the client nor the model says how many there can be. */
@@ -14,7 +14,7 @@ export const OUTPUT_TOKENS_MIN = 256;
 export interface HoldBasis {
   readonly price: Price;
   readonly multiplierPpm: number;
-  readonly input: ChatInputSize;
+  readonly input: InputSize;
   readonly contextTokens: number | null;
   /** Output tokens at most, all choices together. */
   readonly outputCap: number;
@@ -41,7 +41,7 @@ export class HoldSize {
       rates: { input: dearestRate(price, 'input'), output: dearestRate(price, 'output') },
     };
     const media = input.imageParts * IMAGE_PART_TOKENS + Math.ceil(input.mediaBytes / MEDIA_BYTES_PER_TOKEN);
-    const overhead = media + TOKENS_PER_MESSAGE * input.messages + TOKENS_PER_REPLY;
+    const overhead = media + input.tokens + TOKENS_PER_MESSAGE * input.messages + TOKENS_PER_REPLY;
     const context = contextTokens ?? Number.POSITIVE_INFINITY;
     this.strictInput = Math.min(input.textBytes + overhead, context);
     this.looseInput = Math.min(Math.ceil(input.textBytes / 2) + overhead, context);

@@ -13,7 +13,10 @@ export class LiveHold {
   constructor(
     readonly requestId: string,
     readonly accountId: string,
-    grantedNano: bigint,
+    /** Nano-credits that the hold began with. */
+    readonly grantedNano: bigint,
+    /** Nano-credits that the account had left beside it then. */
+    readonly availableNano: bigint,
     private readonly size: HoldSize,
     private readonly outputCap: number,
     private readonly store: HoldStore,

@@ -54,6 +54,7 @@ export class LiveHolds {
       requestId,
       caller.accountId,
       result.grantedNano,
+      result.availableNano,
       size,
       plan.holdBasis.outputCap,
       this.store,

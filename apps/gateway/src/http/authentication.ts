@@ -1,39 +1,69 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { takeBodyCredential } from '../auth/body-credential.js';
 import type { CallerCache } from '../auth/caller-cache.js';
 import type { Caller } from '../auth/caller.js';
 import { credentialsOf, maskKey } from '../auth/credential.js';
 import { GatewayError } from '../relay/gateway-errors.js';
-import { identityHeaders } from './response-head.js';
+import { STRANGER_BODY_BYTES_MAX } from './gateway-limits.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Set for every request under `/v1` that got past authentication. */
     caller: Caller | null;
-    /** Monotonic milliseconds. */
-    startedAtMs: number;
+    /** Where the request has a key, be it a good one or not. */
+    keyPlace: 'headers' | 'body' | 'nowhere';
   }
 }
 
-/** Paths that need no API key. */
-const PUBLIC_PATHS = /^\/health\//;
+/** The trees whose paths need an API key; what lies outside is public or does not exist. */
+const PROTECTED = /^\/(?:v1|v1beta|openai)\//;
+
+/** Whether a request has to say who sends it. */
+export function needsCaller({ url }: Pick<FastifyRequest, 'url'>): boolean {
+  return PROTECTED.test(url);
+}
 
 /**
- * Authenticates in an `onRequest` hook, before a body is read: a stranger cannot make the gateway take 32 MiB. A caller
- * that is in the cache costs no promise.
+ * Finds the caller by the head of a request, before its body is read: a stranger cannot make the gateway take 32 MiB. Nothing is
+ * to be waited for if the caller is in the cache, or if only the body can tell.
+ * @throws GatewayError by rejection: `no_credential`, `invalid_api_key`, `account_deactivated`, `billing_unavailable`.
  */
-export function authenticateRequests(fastify: FastifyInstance, callers: CallerCache): void {
-  fastify.decorateRequest('caller', null);
-  fastify.decorateRequest('startedAtMs', 0);
-  fastify.addHook('onRequest', (request, reply, done) => {
-    request.startedAtMs = performance.now();
-    reply.headers({ ...identityHeaders(request.id) });
-    if (request.method === 'OPTIONS' || PUBLIC_PATHS.test(request.url) || !request.url.startsWith('/v1/')) {
+export function authenticateHead(request: FastifyRequest, callers: CallerCache): Promise<void> | null {
+  const credentials = credentialsOf({ headers: request.headers, url: request.url });
+  const [first] = credentials;
+  if (first === undefined) {
+    return mayHaveBodyCredential(request) ? null : Promise.reject(new GatewayError('no_credential'));
+  }
+  request.keyPlace = 'headers';
+  const found = callers.find(first);
+  if ('status' in found && found.status === 'active') {
+    request.caller = found.caller;
+    return null;
+  }
+  return identify(credentials, callers).then((caller) => {
+    request.caller = caller;
+  });
+}
+
+/** Takes credentials out of bodies, and finds the caller by them where the head named none. */
+export function authenticateBodies(fastify: FastifyInstance, callers: CallerCache): void {
+  fastify.addHook('preValidation', (request, _reply, done) => {
+    const credential = takeCredential(request);
+    if (request.caller !== null || !needsCaller(request)) {
       done();
       return;
     }
-    identify(request, callers).then(
-      () => done(),
-      (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
+    if (credential === null) {
+      done(new GatewayError('no_credential'));
+      return;
+    }
+    request.keyPlace = 'body';
+    identify([credential], callers).then(
+      (caller) => {
+        request.caller = caller;
+        done();
+      },
+      (error: Error) => done(error),
     );
   });
 }
@@ -44,20 +74,30 @@ export function callerOf(request: FastifyRequest): Caller {
   return request.caller;
 }
 
-async function identify(request: FastifyRequest, callers: CallerCache): Promise<void> {
-  const credentials = credentialsOf(request.headers);
-  const [first] = credentials;
-  if (first === undefined) throw new GatewayError('no_credential');
+/** Whether a body will come that is small enough to be read for a credential, on a route that takes one. */
+function mayHaveBodyCredential({ method, is404, headers }: FastifyRequest): boolean {
+  if (method !== 'POST' || is404) return false;
+  if (headers['transfer-encoding'] !== undefined) return true;
+  const bytes = Number(headers['content-length'] ?? 0);
+  return bytes > 0 && bytes <= STRANGER_BODY_BYTES_MAX;
+}
+
+function takeCredential(request: FastifyRequest): string | null {
+  if (!Buffer.isBuffer(request.body)) return null;
+  const { body, credential } = takeBodyCredential(request.body);
+  request.body = body;
+  return credential;
+}
+
+/** The caller of the first credential that is an active key's. */
+async function identify(credentials: readonly string[], callers: CallerCache): Promise<Caller> {
   let refusal: GatewayError | null = null;
   for (const credential of credentials) {
     const found = await callers.find(credential);
-    if (found.status === 'active') {
-      request.caller = found.caller;
-      return;
-    }
+    if (found.status === 'active') return found.caller;
     if (found.status === 'deactivated') {
       refusal ??= new GatewayError('account_deactivated', { reason: found.reason });
     }
   }
-  throw refusal ?? new GatewayError('invalid_api_key', { key: maskKey(first) });
+  throw refusal ?? new GatewayError('invalid_api_key', { key: maskKey(credentials[0] ?? '') });
 }

@@ -1,10 +1,9 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import { SSE_KEEP_ALIVE } from '@tollgate/openai';
 import type { FastifyReply } from 'fastify';
+import { CLIENT_STALL_MAX_MS } from './gateway-limits.js';
 import { writeStreamHead } from './response-head.js';
 
-/** A client that takes nothing for so long is gone, whatever its socket says. */
-const STALL_MAX_MS = 120_000;
 /** Silence after which a comment keeps the connection open through proxies. */
 const KEEP_ALIVE_MS = 15_000;
 
@@ -82,7 +81,7 @@ export class ClientConnection {
       const onClose = (): void => settle(new ClientClosedError('the client left'));
       const stalled = setTimeout(() => {
         raw.destroy();
-      }, STALL_MAX_MS);
+      }, CLIENT_STALL_MAX_MS);
       raw.once('drain', onDrain);
       raw.once('close', onClose);
     });

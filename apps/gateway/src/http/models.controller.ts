@@ -5,27 +5,25 @@ import { GatewayError } from '../relay/gateway-errors.js';
 import { CatalogHolder } from '../routing/catalog-holder.js';
 import type { CatalogModel } from '../routing/catalog.js';
 import { callerOf } from './authentication.js';
+import {
+  toAzureDeploymentObject,
+  toAzureModelObject,
+  toLegacyObject,
+  toModelObject,
+  type ModelObject,
+} from './model-objects.js';
 
-/** A model as clients of several makes read it: OpenAI's members, one-api's, and those of Anthropic's discovery. */
-interface ModelObject {
-  readonly id: string;
-  readonly object: 'model';
-  readonly created: number;
-  readonly owned_by: string;
-  readonly [member: string]: unknown;
-}
-
-@Controller('v1/models')
+/**
+ * The models that a key may use, in the shapes of several generations of clients. Single ones are read through wildcards,
+ * because names of models hold slashes.
+ */
+@Controller()
 export class ModelsController {
   constructor(@Inject(CatalogHolder) private readonly catalog: CatalogHolder) {}
 
-  @Get()
+  @Get('v1/models')
   list(@Req() request: FastifyRequest): object {
-    const caller = callerOf(request);
-    const data = this.catalog.current
-      .list(caller.plan)
-      .filter(({ model }) => mayUse(caller, model.name))
-      .map(({ model }) => toModelObject(model));
+    const data = this.usable(callerOf(request)).map(toModelObject);
     return {
       object: 'list',
       data,
@@ -35,32 +33,49 @@ export class ModelsController {
     };
   }
 
-  /** A wildcard, because names of models hold slashes. */
-  @Get('*')
+  @Get('v1/models/*')
   read(@Req() request: FastifyRequest, @Param('*') name: string): ModelObject {
-    return toModelObject(findModel(this.catalog, callerOf(request), name));
+    return toModelObject(this.find(callerOf(request), name));
   }
-}
 
-function findModel(catalog: CatalogHolder, caller: Caller, name: string): CatalogModel {
-  const offer = catalog.current.find(name, caller.plan);
-  if (offer === null || !mayUse(caller, name)) throw new GatewayError('model_not_found', { model: name });
-  return offer.model;
-}
+  @Get('v1/engines')
+  listLegacy(@Req() request: FastifyRequest): object {
+    return { object: 'list', data: this.usable(callerOf(request)).map(toLegacyObject) };
+  }
 
-function toModelObject(model: CatalogModel): ModelObject {
-  const { name, ownedBy, createdAtMs } = model;
-  return {
-    id: name,
-    object: 'model',
-    created: Math.floor(createdAtMs / 1_000),
-    owned_by: ownedBy,
-    shutdown_date: null,
-    root: name,
-    parent: null,
-    permission: [],
-    type: 'model',
-    display_name: name,
-    created_at: new Date(createdAtMs).toISOString(),
-  };
+  @Get('v1/engines/*')
+  readLegacy(@Req() request: FastifyRequest, @Param('*') name: string): object {
+    return toLegacyObject(this.find(callerOf(request), name));
+  }
+
+  @Get('openai/models')
+  listAzureModels(@Req() request: FastifyRequest): object {
+    return { object: 'list', data: this.usable(callerOf(request)).map(toAzureModelObject) };
+  }
+
+  @Get('openai/models/*')
+  readAzureModel(@Req() request: FastifyRequest, @Param('*') name: string): object {
+    return toAzureModelObject(this.find(callerOf(request), name));
+  }
+
+  @Get('openai/deployments')
+  listAzureDeployments(@Req() request: FastifyRequest): object {
+    return { object: 'list', data: this.usable(callerOf(request)).map(toAzureDeploymentObject) };
+  }
+
+  @Get('openai/deployments/*')
+  readAzureDeployment(@Req() request: FastifyRequest, @Param('*') name: string): object {
+    return toAzureDeploymentObject(this.find(callerOf(request), name));
+  }
+
+  private usable(caller: Caller): CatalogModel[] {
+    const offers = this.catalog.current.list(caller.plan);
+    return offers.map(({ model }) => model).filter(({ name }) => mayUse(caller, name));
+  }
+
+  private find(caller: Caller, name: string): CatalogModel {
+    const offer = this.catalog.current.find(name, caller.plan);
+    if (offer === null || !mayUse(caller, name)) throw new GatewayError('model_not_found', { model: name });
+    return offer.model;
+  }
 }

@@ -3,9 +3,12 @@ import { RequestProblem, errorEnvelope, type ErrorEnvelope } from '@tollgate/ope
 import type { Logger } from '@tollgate/runtime';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { toDialect } from '../dialects/code-envelope.js';
+import type { DialectChoice } from '../dialects/dialect-choice.js';
 import { GatewayError } from '../relay/gateway-errors.js';
-import { BODY_BYTES_MAX } from './gateway-limits.js';
-import { allowedMethods } from './known-paths.js';
+import { clientRequestId } from './client-request-id.js';
+import { isFromBrowser } from './cors.js';
+import { refusePath } from './known-paths.js';
 
 interface Refusal {
   readonly status: number;
@@ -13,10 +16,16 @@ interface Refusal {
   readonly headers: { readonly [name: string]: string };
 }
 
-/** Answers every error in OpenAI's envelope. Nothing that is not in the error table reaches a caller. */
+/**
+ * Answers every error in OpenAI's envelope, or what the request's dialect makes of it. Nothing that is not in the error
+ * table reaches a caller.
+ */
 @Catch()
 export class OpenAiErrorFilter implements ExceptionFilter {
-  constructor(private readonly logger: Logger) {}
+  constructor(
+    private readonly logger: Logger,
+    private readonly dialects: DialectChoice,
+  ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
     const http = host.switchToHttp();
@@ -26,17 +35,23 @@ export class OpenAiErrorFilter implements ExceptionFilter {
   /** Also for errors that Fastify raises outside of Nest's routes. */
   answer(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const refusal = toRefusal(error, request);
-    if (refusal.status === 500) {
-      this.logger.error({ err: error, requestId: request.id }, 'a request failed for a fault of ours');
-    } else if (refusal.status === 503) {
-      this.logger.warn({ err: error, requestId: request.id }, 'a request could not be served');
-    }
+    if (refusal.status === 500 || refusal.status === 503) this.log(refusal.status, error, request);
     if (reply.sent || reply.raw.headersSent) {
       // The stream has begun: the only honest end that is left is a broken one.
       reply.raw.destroy();
       return;
     }
-    void reply.status(refusal.status).headers(refusal.headers).send(refusal.envelope);
+    const { status, body } = toDialect(refusal, this.dialects.of(request));
+    void reply.status(status).headers(refusal.headers);
+    // Browsers would ask their user for a password.
+    if (isFromBrowser(request)) void reply.removeHeader('www-authenticate');
+    void reply.send(body);
+  }
+
+  private log(status: 500 | 503, error: unknown, { id, headers }: FastifyRequest): void {
+    const details = { err: error, requestId: id, clientRequestId: clientRequestId(headers) ?? undefined };
+    if (status === 500) this.logger.error(details, 'a request failed for a fault of ours');
+    else this.logger.warn(details, 'a request could not be served');
   }
 }
 
@@ -59,17 +74,12 @@ const fastifyErrorSchema = z
 
 /** What the frameworks raise, in the words of our table. */
 function translate(error: unknown, request: FastifyRequest): GatewayError {
-  const path = request.url.split('?', 1)[0] ?? '';
-  if (error instanceof HttpException && error.getStatus() === 404) return unknownUrl(request.method, path);
+  if (error instanceof HttpException && error.getStatus() === 404) return refuse(request);
   const { code, statusCode } = fastifyErrorSchema.parse(error);
-  // Nest wraps what Fastify's body parser raises.
+  if (code === 'FST_ERR_BAD_URL' || code === 'FST_ERR_MAX_PARAM_LENGTH') return refuse(request);
+  // Nest wraps what Fastify raises.
   const status = error instanceof HttpException ? error.getStatus() : statusCode;
-  if (status === 413) {
-    return new GatewayError('request_too_large', { limit: String(BODY_BYTES_MAX) });
-  }
-  if (code === 'FST_ERR_BAD_URL' || code === 'FST_ERR_MAX_PARAM_LENGTH') {
-    return unknownUrl(request.method, path);
-  }
+  if (status === 415) return refuseContentType(request);
   if (typeof status === 'number' && status >= 400 && status < 500) {
     return new GatewayError(
       'malformed_request',
@@ -80,13 +90,13 @@ function translate(error: unknown, request: FastifyRequest): GatewayError {
   return new GatewayError('internal_error', {}, { cause: error });
 }
 
-function unknownUrl(method: string, path: string): GatewayError {
-  const shown = path.slice(0, 200);
-  const allowed = allowedMethods(path);
-  if (allowed === null || allowed.includes(method)) {
-    return new GatewayError('unknown_url', { method, path: shown });
-  }
-  const error = new GatewayError('method_not_supported', { method, path: shown });
-  Object.assign(error, { headers: { allow: allowed.join(', ') } });
-  return error;
+function refuse({ method, raw, originalUrl }: FastifyRequest): GatewayError {
+  return refusePath({ method, url: raw.url ?? '', sentUrl: originalUrl });
+}
+
+/** A content type that is none is found before the body is read, so its sender may not be known yet. */
+function refuseContentType(request: FastifyRequest): GatewayError {
+  if (request.caller === null) return new GatewayError('no_credential');
+  const contentType = request.headers['content-type']?.slice(0, 100) ?? '';
+  return new GatewayError('unsupported_content_type', { contentType });
 }

@@ -4,7 +4,7 @@ const facts = (overrides: Partial<RequestFacts>): RequestFacts => ({
   outcome: 'completed',
   reported: null,
   wasSent: true,
-  forwardedBytes: 40,
+  wasDelivered: true,
   estimatedInputTokens: 7,
   estimatedOutputTokens: 10,
   ...overrides,
@@ -20,6 +20,10 @@ describe('decideCharge', () => {
     });
   });
 
+  it('takes explicit zero for zero, though something was delivered', () => {
+    expect(decideCharge(facts({ reported: { input: 0, output: 0 } }))).toMatchObject({ billable: false });
+  });
+
   it('charges an estimate where the provider reported nothing', () => {
     expect(decideCharge(facts({}))).toEqual({
       units: { input: 7, output: 10 },
@@ -29,17 +33,17 @@ describe('decideCharge', () => {
   });
 
   it('takes an empty completion for free, unless output was counted that is not shown', () => {
-    expect(decideCharge(facts({ forwardedBytes: 0, estimatedOutputTokens: 0 })).billable).toBe(false);
-    expect(decideCharge(facts({ forwardedBytes: 0, reported: { input: 5, output: 0 } })).billable).toBe(
+    expect(decideCharge(facts({ wasDelivered: false, estimatedOutputTokens: 0 })).billable).toBe(false);
+    expect(decideCharge(facts({ wasDelivered: false, reported: { input: 5, output: 0 } })).billable).toBe(
       false,
     );
-    expect(decideCharge(facts({ forwardedBytes: 0, reported })).billable).toBe(true);
+    expect(decideCharge(facts({ wasDelivered: false, reported })).billable).toBe(true);
   });
 
   it.each(['upstream_failed', 'timeout'] as const)(
     'takes %s for free before anything was delivered',
     (outcome) => {
-      expect(decideCharge(facts({ outcome, forwardedBytes: 0, reported }))).toMatchObject({
+      expect(decideCharge(facts({ outcome, wasDelivered: false, reported }))).toMatchObject({
         billable: false,
       });
       expect(decideCharge(facts({ outcome }))).toMatchObject({ billable: true, usageSource: 'partial' });
@@ -52,7 +56,7 @@ describe('decideCharge', () => {
       units: {},
     });
     expect(
-      decideCharge(facts({ outcome: 'client_closed', forwardedBytes: 0, estimatedOutputTokens: 0 })),
+      decideCharge(facts({ outcome: 'client_closed', wasDelivered: false, estimatedOutputTokens: 0 })),
     ).toEqual({
       units: { input: 7, output: 0 },
       usageSource: 'partial',

@@ -8,8 +8,8 @@ export interface RequestFacts {
   readonly reported: Units | null;
   /** The request was written to an upstream. */
   readonly wasSent: boolean;
-  /** UTF-8 bytes of output that went on to the client. */
-  readonly forwardedBytes: number;
+  /** Something of the answer went on to the client. */
+  readonly wasDelivered: boolean;
   readonly estimatedInputTokens: number;
   readonly estimatedOutputTokens: number;
 }
@@ -35,18 +35,23 @@ export function decideCharge(facts: RequestFacts): Charge {
       return chargeForwarded(facts);
     case 'upstream_failed':
     case 'timeout':
-      return facts.forwardedBytes > 0 ? chargeForwarded(facts) : FREE;
+      return facts.wasDelivered ? chargeForwarded(facts) : FREE;
   }
 }
 
-/** An answer that says nothing is free, unless the provider counted output that is not shown. */
+/**
+ * An answer that says nothing is free, unless the provider counted output that is not shown. Explicit zero is zero: not
+ * even a minimum charge applies to it.
+ */
 function chargeCompleted(facts: RequestFacts): Charge {
-  const { reported, forwardedBytes } = facts;
-  if (reported !== null) {
-    const outputTokens = (reported.output ?? 0) + (reported.audioOutput ?? 0);
-    return { units: reported, usageSource: 'provider', billable: forwardedBytes > 0 || outputTokens > 0 };
+  const { reported, wasDelivered } = facts;
+  if (reported === null) {
+    return { units: estimatedUnits(facts), usageSource: 'estimated', billable: wasDelivered };
   }
-  return { units: estimatedUnits(facts), usageSource: 'estimated', billable: forwardedBytes > 0 };
+  const outputTokens = (reported.output ?? 0) + (reported.audioOutput ?? 0);
+  const isZero = Object.values(reported).every((count) => count === 0);
+  const billable = !isZero && (wasDelivered || outputTokens > 0);
+  return { units: reported, usageSource: 'provider', billable };
 }
 
 function chargeForwarded(facts: RequestFacts): Charge {

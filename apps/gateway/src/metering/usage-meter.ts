@@ -1,7 +1,6 @@
 import type { Outcome, UsageEvent } from '@tollgate/contracts';
-import { readUsage, usageObject, type ReportedUsage } from '@tollgate/providers';
-import { computeCost } from '@tollgate/pricing';
-import type { JsonObject } from '@tollgate/openai';
+import { readUsage, type ReportedUsage } from '@tollgate/providers';
+import { computeCost, type Units } from '@tollgate/pricing';
 import type { Logger } from '@tollgate/runtime';
 import type { RequestPlan } from '../relay/request-plan.js';
 import type { Deployment } from '../routing/catalog.js';
@@ -15,6 +14,8 @@ export class UsageMeter {
   wasSent = false;
   /** UTF-8 bytes of output that went on to the client. */
   forwardedBytes = 0;
+  /** Something of the answer went on to the client. */
+  wasDelivered = false;
   /** How the request ended; a request that nobody says otherwise of has failed. */
   outcome: Outcome = 'upstream_failed';
   private deployment: Deployment | null = null;
@@ -58,9 +59,14 @@ export class UsageMeter {
     this.reported = read;
   }
 
-  /** The usage object for the client: what is going to be charged. */
-  clientUsage(): JsonObject {
-    return usageObject({ units: this.charge().units, reasoningTokens: this.reported?.reasoningTokens ?? 0 });
+  /** What is going to be charged, for the usage object that the client gets. */
+  usage(): { readonly units: Units; readonly reasoningTokens: number } {
+    return { units: this.charge().units, reasoningTokens: this.reported?.reasoningTokens ?? 0 };
+  }
+
+  /** Nano-credits that the request costs as it stands. */
+  costNano(): bigint {
+    return this.costOf(this.charge());
   }
 
   /** The usage event of the finished request. */
@@ -69,7 +75,6 @@ export class UsageMeter {
     const charge = this.charge();
     const { price } = plan.offer;
     const { multiplierPpm } = plan.caller;
-    const costNano = charge.billable ? computeCost({ price, units: charge.units, multiplierPpm }) : 0n;
     return {
       requestId: plan.requestId,
       accountId: plan.caller.accountId,
@@ -81,7 +86,7 @@ export class UsageMeter {
       multiplierPpm,
       units: charge.units,
       billable: charge.billable,
-      costNano: costNano.toString(),
+      costNano: this.costOf(charge).toString(),
       usageSource: charge.usageSource,
       outcome: this.outcome,
       attempts: this.attempts,
@@ -91,13 +96,19 @@ export class UsageMeter {
     };
   }
 
+  private costOf(charge: Charge): bigint {
+    const { offer, caller } = this.plan;
+    if (!charge.billable) return 0n;
+    return computeCost({ price: offer.price, units: charge.units, multiplierPpm: caller.multiplierPpm });
+  }
+
   private charge(): Charge {
     return decideCharge({
       outcome: this.outcome,
       reported: this.reported?.units ?? null,
       wasSent: this.wasSent,
-      forwardedBytes: this.forwardedBytes,
-      estimatedInputTokens: estimateInputTokens(this.plan.inputSize),
+      wasDelivered: this.wasDelivered,
+      estimatedInputTokens: estimateInputTokens(this.plan.request.inputSize),
       estimatedOutputTokens: estimateOutputTokens(this.forwardedBytes),
     });
   }

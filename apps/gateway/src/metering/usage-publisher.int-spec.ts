@@ -11,12 +11,12 @@ import { MasterKey, connectQueues, createLogger } from '@tollgate/runtime';
 import {
   createTestDatabase,
   seedInstallation,
+  usageEventOf,
   type SeededInstallation,
   type TestDatabase,
 } from '@tollgate/testing';
 import { Queue } from 'bullmq';
 import type { Pool } from 'pg';
-import { v7 as uuidv7 } from 'uuid';
 import { EVENT_BUFFER_MAX, UsagePublisher } from './usage-publisher.js';
 
 let database: TestDatabase;
@@ -51,25 +51,7 @@ function openQueue(databaseUrl: string): Queue<UsageJob> {
 }
 
 function event(): UsageEvent {
-  return {
-    requestId: uuidv7(),
-    accountId: seeded.accountId,
-    apiKeyId: seeded.apiKeyId,
-    model: seeded.model,
-    upstreamModel: 'upstream',
-    deploymentId: seeded.deploymentIds[0] ?? null,
-    priceId: seeded.priceId,
-    multiplierPpm: 1_000_000,
-    units: { input: 1, output: 1 },
-    billable: true,
-    costNano: '750',
-    usageSource: 'provider',
-    outcome: 'completed',
-    attempts: 1,
-    firstByteMs: 1,
-    totalMs: 2,
-    finishedAt: new Date().toISOString(),
-  };
+  return usageEventOf(seeded);
 }
 
 describe('UsagePublisher', () => {

@@ -8,6 +8,8 @@ interface ErrorEntry {
   /** `{name}` stands for a detail that is filled in. */
   readonly message: string;
   readonly headers?: { readonly [name: string]: string };
+  /** A finer reason, in a member that OpenAI does not have. */
+  readonly reason?: string;
 }
 
 const INVALID = { type: 'invalid_request_error', param: null } as const;
@@ -55,6 +57,14 @@ export const GATEWAY_ERRORS = {
     status: 404,
     code: 'unknown_url',
     message: 'Invalid URL ({method} {path})',
+  },
+  generation_not_found: {
+    ...INVALID,
+    status: 404,
+    code: 'generation_not_found',
+    message:
+      'There is no generation with this id among those of your API key. A generation can be read once its usage is ' +
+      'settled, usually within a second of its end.',
   },
   method_not_supported: {
     ...INVALID,
@@ -105,6 +115,7 @@ export const GATEWAY_ERRORS = {
       'You exceeded your current quota, please check your plan and billing details. (available {available}, ' +
       'this request needs {needed})',
     headers: FINAL,
+    reason: 'credit_balance_exhausted',
   },
   upstream_busy: {
     status: 429,
@@ -170,6 +181,7 @@ export const GATEWAY_ERRORS = {
       'You exceeded your current quota, please check your plan and billing details. Your balance ended while the ' +
       'answer was streamed, so it was cut off.',
     headers: FINAL,
+    reason: 'credit_balance_exhausted',
   },
   internal_error: {
     status: 500,
@@ -199,9 +211,14 @@ export class GatewayError extends Error {
   constructor(
     readonly entry: GatewayErrorName,
     details: { readonly [name: string]: string } = {},
-    options: { cause?: unknown; refusal?: UpstreamRefusal } = {},
+    options: {
+      cause?: unknown;
+      refusal?: UpstreamRefusal;
+      /** Instead of, or beside, the headers of the table. */
+      headers?: { readonly [name: string]: string };
+    } = {},
   ) {
-    const { status, type, code, param, message, headers }: ErrorEntry = GATEWAY_ERRORS[entry];
+    const { status, type, code, param, message, headers, reason }: ErrorEntry = GATEWAY_ERRORS[entry];
     const text = message.replace(/\{(\w+)\}/g, (_placeholder, name: string) => details[name] ?? '');
     super(text, { cause: options.cause });
     this.status = options.refusal?.status ?? status;
@@ -210,7 +227,8 @@ export class GatewayError extends Error {
       type,
       param: options.refusal?.param ?? param,
       code: options.refusal?.code ?? code,
+      ...(reason !== undefined && { reason }),
     });
-    this.headers = headers ?? {};
+    this.headers = { ...headers, ...options.headers };
   }
 }

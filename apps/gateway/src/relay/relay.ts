@@ -1,8 +1,9 @@
-import { parseChatRequest } from '@tollgate/openai';
 import type { Logger } from '@tollgate/runtime';
 import type { Caller } from '../auth/caller.js';
+import type { RequestDialect } from '../dialects/dialect-profile.js';
 import type { LiveHolds } from '../hold/live-holds.js';
 import { readJsonBody } from '../http/json-body.js';
+import type { PathModel } from '../http/url-normaliser.js';
 import type { InFlightLimit } from '../limits/in-flight-limit.js';
 import { UsageMeter } from '../metering/usage-meter.js';
 import type { UsagePublisher } from '../metering/usage-publisher.js';
@@ -10,8 +11,10 @@ import type { CatalogHolder } from '../routing/catalog-holder.js';
 import { orderDeployments } from '../routing/router.js';
 import { ClientClosedError, type ClientConnection } from '../http/client-connection.js';
 import { deliverAnswer } from '../stream/deliver-answer.js';
-import type { ChatUpstream } from '../upstream/chat-upstream.js';
+import type { UpstreamAttempts } from '../upstream/upstream-attempts.js';
+import type { ApiParser } from './api-request.js';
 import { GatewayError } from './gateway-errors.js';
+import { withPathModel } from './path-model.js';
 import { resolve } from './request-plan.js';
 
 /** A request as it came, its caller already known: authentication happens before a stranger's body is read. */
@@ -21,8 +24,17 @@ export interface Arrival {
   readonly contentType: string | undefined;
   readonly body: Buffer;
   readonly client: ClientConnection;
+  readonly dialect: RequestDialect;
+  /** Reads the body as the endpoint takes it. */
+  readonly parse: ApiParser;
   /** Monotonic milliseconds. */
   readonly startedAtMs: number;
+  /** How long the client says that it waits for the head; null where it does not say. */
+  readonly clientTimeoutMs: number | null;
+  /** The model that the path named, if it did. */
+  readonly pathModel: PathModel | null;
+  /** What `OpenAI-Beta` asks for, to be forwarded; null where it asks for nothing. */
+  readonly betaFeatures: string | null;
 }
 
 /** What the steps of a request are done by. */
@@ -30,18 +42,18 @@ export interface RelaySteps {
   readonly catalog: CatalogHolder;
   readonly limit: InFlightLimit;
   readonly holds: LiveHolds;
-  readonly upstream: ChatUpstream;
+  readonly upstream: UpstreamAttempts;
   readonly publisher: UsagePublisher;
   readonly logger: Logger;
 }
 
 /**
- * Serves one chat request from end to end; read it beside "Life of a request" in docs/architecture.md.
+ * Serves one request from end to end; read it beside "Life of a request" in docs/architecture.md.
  * @throws GatewayError or RequestProblem for whatever can still be answered with a status.
  */
 export async function relay(arrival: Arrival, steps: RelaySteps): Promise<void> {
   const { client } = arrival;
-  const request = parseChatRequest(readJsonBody(arrival));
+  const request = arrival.parse(withPathModel(readJsonBody(arrival), arrival.pathModel), arrival.dialect);
   const plan = resolve(arrival, request, steps.catalog.current);
   const leave = enter(steps);
   try {

@@ -9,6 +9,8 @@ export interface Deployment {
   readonly basePath: string;
   readonly credential: string;
   readonly upstreamModel: string;
+  /** The APIs that it has; null where nobody said. */
+  readonly apis: readonly string[] | null;
   /** Higher ones are tried first. */
   readonly priority: number;
   readonly weight: number;

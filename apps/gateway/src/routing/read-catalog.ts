@@ -58,6 +58,7 @@ function readUpstream(
       name: row.name,
       origin: url.origin,
       basePath: url.pathname.replace(/\/+$/, ''),
+      apis: row.apis,
       credential: masterKey.open('credential', row.credential),
       firstByteTimeoutMs: firstByteTimeoutMs(row.settings),
     };

@@ -8,6 +8,7 @@ const deployment = (id: string, priority: number, weight: number): Deployment =>
   basePath: '/v1',
   credential: 'c',
   upstreamModel: 'm',
+  apis: null,
   priority,
   weight,
   firstByteTimeoutMs: 1,

@@ -1,9 +1,15 @@
 import { performance } from 'node:perf_hooks';
 import { SSE_DONE, encodeSseEvent } from '@tollgate/openai';
+import { formatAmount } from '@tollgate/pricing';
+import type { UsageMeter } from '../metering/usage-meter.js';
 import { GatewayError } from '../relay/gateway-errors.js';
 import { UNRENEWED_MAX_MS } from '../hold/live-holds.js';
-import type { ChatStreamSource } from '../upstream/chat-stream-source.js';
-import { affordableOutputTokens, type OpenedAnswer, type RelayedRequest } from '../upstream/chat-upstream.js';
+import type { AnswerStream } from '../upstream/answer-stream.js';
+import {
+  affordableOutputTokens,
+  type OpenedAnswer,
+  type RelayedRequest,
+} from '../upstream/upstream-attempts.js';
 import { asAttemptFailure, AttemptFailedError } from '../upstream/attempts.js';
 import { ClientClosedError } from '../http/client-connection.js';
 
@@ -21,15 +27,29 @@ export async function deliverAnswer(relayed: RelayedRequest, opened: OpenedAnswe
     await deliverStream(relayed, opened);
     return;
   }
-  const { meter, client } = relayed;
-  const { answer } = opened;
+  deliverPlain(relayed, opened);
+}
+
+function deliverPlain(relayed: RelayedRequest, opened: Extract<OpenedAnswer, { kind: 'plain' }>): void {
+  const { meter, client, hold, plan } = relayed;
+  const { answer, form } = opened;
+  const { headers, members } = plan.request.answer;
   meter.report(answer.usage, capSent(relayed));
   if (client.isClosed) throw new ClientClosedError('the client left');
   meter.forwardedBytes = answer.outputBytes;
+  meter.wasDelivered = !answer.isEmpty;
   meter.outcome = 'completed';
   client.whenClosed(null);
-  const body = JSON.stringify({ ...answer.body, usage: meter.clientUsage() });
-  void client.reply.header('content-type', 'application/json').send(body);
+  const body = JSON.stringify({ ...members, ...answer.body, usage: form.writeUsage(meter.usage()) });
+  const costNano = meter.costNano();
+  void client.reply
+    .headers({
+      ...headers,
+      'content-type': 'application/json',
+      'x-credits-charged': formatAmount(costNano),
+      'x-credits-remaining': formatAmount(hold.availableNano + hold.grantedNano - costNano),
+    })
+    .send(body);
 }
 
 /** The output cap that the upstream was given for all choices together, if any. */
@@ -46,7 +66,7 @@ async function deliverStream(
   const { client, meter } = relayed;
   const { source } = opened;
   try {
-    client.begin({});
+    client.begin(relayed.plan.request.answer.headers);
     const cut = await forward(relayed, source, opened.first);
     client.end(cut ?? complete(relayed, source));
   } catch (error) {
@@ -65,7 +85,7 @@ async function deliverStream(
 /** Forwards piece by piece. Answers null at the end of the upstream's stream, else what ends a stream that is cut off. */
 async function forward(
   relayed: RelayedRequest,
-  source: ChatStreamSource,
+  source: AnswerStream,
   first: Promise<string | null>,
 ): Promise<string | null> {
   const { client, hold, meter, plan } = relayed;
@@ -77,6 +97,7 @@ async function forward(
     if (covered !== true && !(await covered)) return cutOff(relayed, source, 'balance_ended');
     const written = client.write(piece);
     meter.forwardedBytes = reader.outputBytes;
+    meter.wasDelivered = reader.outputBytes > 0;
     if (written !== true) await written;
     const nowMs = performance.now();
     if (nowMs - hold.renewedAtMs > UNRENEWED_MAX_MS) return cutOff(relayed, source, 'billing_unavailable');
@@ -88,18 +109,18 @@ async function forward(
 }
 
 /** The end of a stream that came to its own: what the upstream left out, the usage chunk, the sentinel. */
-function complete(relayed: RelayedRequest, source: ChatStreamSource): string {
+function complete(relayed: RelayedRequest, source: AnswerStream): string {
   const { meter } = relayed;
   const tail = source.reader.finish();
   meter.outcome = 'completed';
   meter.report(source.reader.usage, capSent(relayed));
-  return tail + source.reader.writeUsage(meter.clientUsage()) + END;
+  return tail + usageChunk(source, meter) + END;
 }
 
 /** The end of a stream that we cut off: finish chunk `length`, usage chunk, error frame, sentinel, in this order. */
 function cutOff(
   relayed: RelayedRequest,
-  source: ChatStreamSource,
+  source: AnswerStream,
   reason: 'balance_ended' | 'billing_unavailable' | 'stream_failed',
 ): string {
   const { meter } = relayed;
@@ -107,10 +128,10 @@ function cutOff(
   meter.outcome = 'cut_off';
   meter.report(source.reader.usage, capSent(relayed));
   const finish = source.reader.writeFinish('length');
-  return finish + source.reader.writeUsage(meter.clientUsage()) + errorFrame(new GatewayError(reason)) + END;
+  return finish + usageChunk(source, meter) + errorFrame(new GatewayError(reason)) + END;
 }
 
-function failedInStream(relayed: RelayedRequest, source: ChatStreamSource, error: unknown): string {
+function failedInStream(relayed: RelayedRequest, source: AnswerStream, error: unknown): string {
   const { meter, plan } = relayed;
   const failure = asAttemptFailure(error);
   if (!(failure instanceof AttemptFailedError)) throw error;
@@ -119,6 +140,10 @@ function failedInStream(relayed: RelayedRequest, source: ChatStreamSource, error
   meter.report(source.reader.usage, capSent(relayed));
   const entry = isTimeout ? 'upstream_timeout' : 'stream_failed';
   return errorFrame(new GatewayError(entry, { model: plan.request.model }, { cause: error })) + END;
+}
+
+function usageChunk(source: AnswerStream, meter: UsageMeter): string {
+  return source.reader.writeUsage(source.form.writeUsage(meter.usage()));
 }
 
 function errorFrame(error: GatewayError): string {

@@ -1,3 +1,5 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { SseEventTooLargeError } from '@tollgate/openai';
 import {
   FailedFinishError,
   NoAnswerError,
@@ -8,6 +10,7 @@ import {
 } from '@tollgate/providers';
 import { errors } from 'undici';
 import { GatewayError, type UpstreamRefusal } from '../relay/gateway-errors.js';
+import type { RequestPlan } from '../relay/request-plan.js';
 import { UpstreamAddressError } from './connection-pools.js';
 import { UpstreamAbortedError } from './upstream-response.js';
 
@@ -18,14 +21,38 @@ export class AttemptFailedError extends Error {
   constructor(
     readonly failure: UpstreamFailure | { readonly kind: 'timeout'; readonly message: string },
     cause?: unknown,
+    /** When the upstream wants to be asked again; null where it does not say. */
+    readonly retryAfterSeconds: number | null = null,
   ) {
     super(failure.message, { cause });
   }
 }
 
 /** An attempt's failure, from an upstream's refusal. */
-export function refused(status: number, bodyText: string): AttemptFailedError {
-  return new AttemptFailedError(classifyFailure(status, bodyText));
+export function refused(
+  status: number,
+  bodyText: string,
+  headers: IncomingHttpHeaders = {},
+): AttemptFailedError {
+  return new AttemptFailedError(classifyFailure(status, bodyText), undefined, retryAfter(headers));
+}
+
+/** Of two failures, the one to tell: the later, but of two busy deployments the one that is ready sooner. */
+export function tellingFailure(
+  earlier: AttemptFailedError | null,
+  later: AttemptFailedError,
+): AttemptFailedError {
+  const areBusy = earlier?.failure.kind === 'busy' && later.failure.kind === 'busy';
+  if (earlier === null || !areBusy || earlier.retryAfterSeconds === null) return later;
+  return earlier.retryAfterSeconds <= (later.retryAfterSeconds ?? Number.POSITIVE_INFINITY) ? earlier : later;
+}
+
+/** Clients do not honour more than a minute, and less than a second is none. */
+const RETRY_AFTER_MAX_SECONDS = 60;
+
+function retryAfter(headers: IncomingHttpHeaders): number | null {
+  const seconds = Math.ceil(Number(headers['retry-after'] ?? Number.NaN));
+  return Number.isFinite(seconds) ? Math.min(Math.max(seconds, 1), RETRY_AFTER_MAX_SECONDS) : null;
 }
 
 /**
@@ -42,6 +69,7 @@ export function asAttemptFailure(error: unknown): unknown {
     error instanceof UpstreamAbortedError ||
     error instanceof NoAnswerError ||
     error instanceof UpstreamStreamError ||
+    error instanceof SseEventTooLargeError ||
     error instanceof FailedFinishError ||
     error instanceof UpstreamAddressError ||
     isSystemError(error);
@@ -54,19 +82,27 @@ function isSystemError(error: unknown): error is Error {
   return typeof error === 'object' && error !== null && 'syscall' in error && 'code' in error;
 }
 
+const HOPELESS_AFTER_MS = 60_000;
+
 /** What the caller gets when every attempt failed: the last one's kind decides. */
-export function toGatewayError(failed: AttemptFailedError, model: string): GatewayError {
+export function toGatewayError(failed: AttemptFailedError, plan: RequestPlan): GatewayError {
   const { failure } = failed;
+  const { model, stream } = plan.request;
   const options = { cause: failed };
-  if (failure.kind === 'timeout') return new GatewayError('upstream_timeout', { model }, options);
+  if (failure.kind === 'timeout') {
+    // Whoever has waited so long for a plain answer would wait as long again for nothing.
+    const isHopeless = !stream && performance.now() - plan.startedAtMs > HOPELESS_AFTER_MS;
+    const headers: Record<string, string> = isHopeless ? { 'x-should-retry': 'false' } : {};
+    return new GatewayError('upstream_timeout', { model }, { ...options, headers });
+  }
   if (failure.kind === 'credential') return new GatewayError('upstream_unavailable', { model }, options);
   if (failure.kind === 'broken') return new GatewayError('upstream_error', { model }, options);
   if (failure.kind === 'busy') {
-    return new GatewayError(
-      failure.status === 429 ? 'upstream_busy' : 'server_is_overloaded',
-      { model },
-      options,
-    );
+    const { retryAfterSeconds } = failed;
+    const headers: Record<string, string> =
+      retryAfterSeconds === null ? {} : { 'retry-after': String(retryAfterSeconds) };
+    const entry = failure.status === 429 ? 'upstream_busy' : 'server_is_overloaded';
+    return new GatewayError(entry, { model }, { ...options, headers });
   }
   const refusal: UpstreamRefusal = { status: failure.status, code: failure.code, param: failure.param };
   const message =

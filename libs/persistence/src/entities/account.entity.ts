@@ -18,6 +18,7 @@ export type AccountStatus = 'active' | 'suspended';
 @Index('account_created_at_idx', ['createdAt', 'id'])
 @Check('account_id_not_system', `id > '00000000-0000-0000-0000-0000000000ff'`)
 @Check('account_status_known', `status IN ('active', 'suspended')`)
+@Check('account_dialect_well_formed', `dialect ~ '^[a-z][a-z0-9-]{0,31}$'`)
 @Check('account_multiplier_not_negative', 'multiplier_ppm >= 0')
 @Check('account_held_not_negative', 'held >= 0')
 @Check('account_never_below_floor', 'posted - held >= floor')
@@ -45,6 +46,10 @@ export class AccountEntity {
 
   @Column('jsonb', { default: {} })
   metadata: Record<string, unknown>;
+
+  /** Dialect of the API that its keys speak unless they say otherwise. */
+  @Column('text', { nullable: true })
+  dialect: string | null;
 
   /** Lowest balance, in nano-credits: negative is a credit line, positive a reserve. */
   @Column({ type: 'bigint', default: 0, update: false, transformer: bigintTransformer })

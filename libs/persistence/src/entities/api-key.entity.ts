@@ -18,6 +18,7 @@ export type ApiKeyStatus = 'active' | 'disabled' | 'revoked';
 @Unique('api_key_external_id_key', ['externalId'])
 @Unique('api_key_key_hash_key', ['keyHash'])
 @Index('api_key_account_idx', ['accountId', 'id'])
+@Check('api_key_dialect_well_formed', `dialect ~ '^[a-z][a-z0-9-]{0,31}$'`)
 @Check('api_key_status_known', `status IN ('active', 'disabled', 'revoked')`)
 export class ApiKeyEntity {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'api_key_pkey' })
@@ -52,6 +53,10 @@ export class ApiKeyEntity {
 
   @Column('timestamptz', { nullable: true })
   expiresAt: Date | null;
+
+  /** Dialect of the API that the key speaks; null is its account's. */
+  @Column('text', { nullable: true })
+  dialect: string | null;
 
   @CreateDateColumn({ type: 'timestamptz', default: () => 'now()' })
   createdAt: Date;

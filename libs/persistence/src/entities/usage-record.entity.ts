@@ -6,6 +6,7 @@ import { bigintTransformer } from '../bigint-transformer.js';
 /** One settled request. Insert-only, partitioned by month on the request id. */
 @Entity()
 @Index('usage_record_account_idx', ['accountId', 'requestId'])
+@Index('usage_record_api_key_idx', ['apiKeyId', 'requestId'])
 @Check('usage_record_source_known', `usage_source IN ('provider', 'estimated', 'partial', 'none')`)
 @Check(
   'usage_record_outcome_known',

@@ -1,57 +1,40 @@
 import { isJsonObject, type JsonObject } from '@tollgate/openai';
 import { argumentsText, knownMembers, outputBytes } from './chat-message.js';
 import { finishReason } from './finish-reason.js';
-
-/** What every chunk or answer of one request says of itself. */
-export interface AnswerIdentity {
-  readonly id: string;
-  /** Unix seconds. */
-  readonly created: number;
-  /** The model as the client asked for it. */
-  readonly model: string;
-}
-
-/** A plain answer, read and put into OpenAI's form. */
-export interface ChatAnswer {
-  /** The body for the client, but for its usage. */
-  readonly body: JsonObject;
-  /** The upstream's usage object as it came. */
-  readonly usage: unknown;
-  readonly outputBytes: number;
-}
-
-/** An answer with a success status that is none. */
-export class NoAnswerError extends Error {
-  override readonly name = 'NoAnswerError';
-}
+import { NoAnswerError, type AnswerIdentity, type PlainAnswer } from './upstream-form.js';
 
 /**
  * Reads a plain chat answer and writes it anew in OpenAI's form: every member that OpenAI sends is there, vendors'
  * members are not.
  * @throws NoAnswerError for a body that is not JSON or has no choices; FailedFinishError.
  */
-export function readChatAnswer(text: string, identity: AnswerIdentity): ChatAnswer {
+export function readChatAnswer(text: string, identity: AnswerIdentity): PlainAnswer {
   const upstream = parseAnswer(text);
   const choices = upstream.choices.map((choice: unknown, position) => readChoice(choice, position));
+  const outputBytes = choices.reduce((sum, { bytes }) => sum + bytes, 0);
   return {
     body: {
-      id: identity.id,
+      id: `chatcmpl-${identity.key}`,
       object: 'chat.completion',
-      created:
-        typeof upstream.body.created === 'number' && upstream.body.created > 0
-          ? upstream.body.created
-          : identity.created,
+      created: createdAt(upstream.body, identity),
       model: identity.model,
       choices: choices.map(({ choice }) => choice),
       service_tier: upstream.body.service_tier ?? 'default',
       system_fingerprint: upstream.body.system_fingerprint ?? null,
     },
     usage: upstream.body.usage,
-    outputBytes: choices.reduce((sum, { bytes }) => sum + bytes, 0),
+    outputBytes,
+    isEmpty: outputBytes === 0,
   };
 }
 
-function parseAnswer(text: string): { body: JsonObject; choices: unknown[] } {
+/** The upstream's own time, in Unix seconds, if it gave one. */
+export function createdAt(body: JsonObject, identity: AnswerIdentity): number {
+  return typeof body.created === 'number' && body.created > 0 ? body.created : identity.created;
+}
+
+/** Parses a body that has choices. @throws NoAnswerError */
+export function parseAnswer(text: string): { body: JsonObject; choices: unknown[] } {
   let body: unknown;
   try {
     // Vendors keep slow connections open with blank lines before the body.

@@ -1,7 +1,9 @@
-import { ChatStreamReader, UpstreamStreamError } from './chat-stream.js';
+import { ChatStreamReader } from './chat-stream.js';
 import { FailedFinishError } from './finish-reason.js';
+import { UpstreamStreamError } from './upstream-form.js';
 
-const identity = { id: 'chatcmpl-1', created: 1_700_000_000, model: 'asked-for' };
+const identity = { key: '1', created: 1_700_000_000, model: 'asked-for' };
+const shown = { id: 'chatcmpl-1', created: 1_700_000_000, model: 'asked-for' };
 
 function readAll(reader: ChatStreamReader, chunks: readonly unknown[]): Record<string, any>[] {
   const text = chunks
@@ -34,9 +36,7 @@ describe('ChatStreamReader', () => {
       finish,
       '[DONE]',
     ]);
-    expect(chunks.map(({ id, created, model }) => ({ id, created, model }))).toEqual(
-      chunks.map(() => identity),
-    );
+    expect(chunks.map(({ id, created, model }) => ({ id, created, model }))).toEqual(chunks.map(() => shown));
     expect(chunks.map(({ choices }) => choices[0].delta)).toEqual([
       { role: 'assistant', content: 'Hi' },
       { content: ' there' },
@@ -70,7 +70,7 @@ describe('ChatStreamReader', () => {
     const reader = new ChatStreamReader(identity, true);
     expect(readAll(reader, [delta('a'), finish]).every((chunk) => chunk.usage === null)).toBe(true);
     expect(parse(reader.writeUsage({ prompt_tokens: 1 }))).toEqual([
-      { ...identity, object: 'chat.completion.chunk', choices: [], usage: { prompt_tokens: 1 } },
+      { ...shown, object: 'chat.completion.chunk', choices: [], usage: { prompt_tokens: 1 } },
     ]);
   });
 

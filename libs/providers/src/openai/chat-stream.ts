@@ -1,13 +1,9 @@
 import { SSE_DONE, encodeSseEvent, isJsonObject, type JsonObject } from '@tollgate/openai';
-import type { AnswerIdentity } from './chat-answer.js';
 import { knownMembers, outputBytes } from './chat-message.js';
 import { finishReason } from './finish-reason.js';
+import { parseChunk, usageIn } from './stream-chunk.js';
 import { ToolCallDeltas } from './tool-call-deltas.js';
-
-/** The upstream said within a stream that it failed, or ended it without an end. */
-export class UpstreamStreamError extends Error {
-  override readonly name = 'UpstreamStreamError';
-}
+import { UpstreamStreamError, type AnswerIdentity, type StreamReader } from './upstream-form.js';
 
 interface ChoiceState {
   finished: boolean;
@@ -19,7 +15,7 @@ interface ChoiceState {
  * a client: one id, creation time and model; the role once; numeric indexes; one of five finish reasons; usage never on
  * a chunk with choices, but in a chunk of its own, and only if it was asked for.
  */
-export class ChatStreamReader {
+export class ChatStreamReader implements StreamReader {
   /** The last usage object that came. Vendors' counts are cumulative: each replaces the one before. */
   usage: unknown = null;
   /** UTF-8 bytes of all that was said. */
@@ -47,7 +43,7 @@ export class ChatStreamReader {
     }
     if (data === '' || this.sawDone) return '';
     const chunk = parseChunk(data);
-    this.takeUsage(chunk);
+    this.usage = usageIn(chunk) ?? this.usage;
     if (!Array.isArray(chunk.choices) || chunk.choices.length === 0) return '';
     if (typeof chunk.service_tier === 'string') {
       this.shared = { ...this.shared, service_tier: chunk.service_tier };
@@ -93,21 +89,13 @@ export class ChatStreamReader {
   }
 
   private head(): JsonObject {
-    const { id, created, model } = this.identity;
-    return { id, object: 'chat.completion.chunk', created, model, ...this.shared };
+    const { key, created, model } = this.identity;
+    return { id: `chatcmpl-${key}`, object: 'chat.completion.chunk', created, model, ...this.shared };
   }
 
   private write(choices: JsonObject[]): string {
     const chunk = { ...this.head(), choices, ...(this.includeUsage && { usage: null }) };
     return encodeSseEvent(JSON.stringify(chunk));
-  }
-
-  private takeUsage(chunk: JsonObject): void {
-    const [first] = Array.isArray(chunk.choices) ? (chunk.choices as unknown[]) : [];
-    const groq = isJsonObject(chunk.x_groq) ? chunk.x_groq.usage : undefined;
-    const inChoice = isJsonObject(first) ? first.usage : undefined;
-    const usage = chunk.usage ?? inChoice ?? groq;
-    if (isJsonObject(usage)) this.usage = usage;
   }
 
   private readChoice(value: unknown, position: number): JsonObject[] {
@@ -148,18 +136,4 @@ export class ChatStreamReader {
     }
     return state;
   }
-}
-
-function parseChunk(data: string): JsonObject {
-  let chunk: unknown;
-  try {
-    chunk = JSON.parse(data);
-  } catch (cause) {
-    throw new UpstreamStreamError('the upstream sent a chunk that is not JSON', { cause });
-  }
-  if (!isJsonObject(chunk)) throw new UpstreamStreamError('the upstream sent a chunk that is no object');
-  if (chunk.error) {
-    throw new UpstreamStreamError('the upstream failed while it answered', { cause: chunk.error });
-  }
-  return chunk;
 }

@@ -17,6 +17,7 @@ describe('classifyFailure', () => {
       'Your credit balance is too low',
     ],
     [429, '{"error":{"code":"insufficient_quota","message":"quota"}}', 'credential', 'quota'],
+    [404, '{"error":{"code":"DeploymentNotFound","message":"gone"}}', 'credential', 'gone'],
     [429, '{"error":{"message":"slow down"}}', 'busy', 'slow down'],
     [503, 'upstream connect error', 'busy', ''],
     [500, '{"error":"boom"}', 'broken', 'boom'],
@@ -37,5 +38,15 @@ describe('classifyFailure', () => {
       }),
     );
     expect(message).not.toMatch(/abcDEF|xyz123|internal\.host|10\.1\.2\.3|0123|Bearer abc/);
+  });
+
+  it('takes no code and no parameter from the upstream that holds a secret', () => {
+    const error = { message: 'no', code: 'sk-abcDEF123456', param: 'org-xyz123' };
+    expect(classifyFailure(400, JSON.stringify({ error }))).toMatchObject({ code: null, param: null });
+    const honest = { message: 'no', code: 'invalid_value', param: 'messages[0].content' };
+    expect(classifyFailure(400, JSON.stringify({ error: honest }))).toMatchObject({
+      code: 'invalid_value',
+      param: 'messages[0].content',
+    });
   });
 });

@@ -16,23 +16,24 @@ export interface UpstreamFailure {
   readonly param: string | null;
 }
 
-const EMPTY_ACCOUNT =
-  /insufficient_quota|insufficient balance|credit balance is too low|余额不足|欠费|arrearage/i;
+/** Our account is empty, or the deployment is set up wrongly: neither is anything that a caller can mend. */
+const OPERATORS_FAULT =
+  /insufficient_quota|insufficient balance|credit balance is too low|余额不足|欠费|arrearage|DeploymentNotFound/i;
 const CALLER_STATUSES: ReadonlySet<number> = new Set([400, 404, 413, 422]);
 const CREDENTIAL_STATUSES: ReadonlySet<number> = new Set([401, 402, 403]);
 const BUSY_STATUSES: ReadonlySet<number> = new Set([429, 503, 529]);
 const MESSAGE_LENGTH_MAX = 1_000;
+const NAME_LENGTH_MAX = 200;
 
 /** Classifies an upstream's refusal by its status and the many shapes that vendors give to error bodies. */
 export function classifyFailure(status: number, bodyText: string): UpstreamFailure {
   const body = parseObject(bodyText);
   const error = isJsonObject(body.error) ? body.error : body;
   const message = firstMessage(body, error).slice(0, MESSAGE_LENGTH_MAX);
-  const code = typeof error.code === 'string' ? error.code : null;
-  const param = typeof error.param === 'string' ? error.param : null;
-  const kind = EMPTY_ACCOUNT.test(`${code ?? ''} ${String(error.type)} ${message}`)
-    ? 'credential'
-    : kindOf(status);
+  const code = nameIn(error.code);
+  const param = nameIn(error.param);
+  const isOurs = OPERATORS_FAULT.test(`${code ?? ''} ${String(error.type)} ${message}`);
+  const kind = isOurs ? 'credential' : kindOf(status);
   return { kind, status, message: cleanMessage(message), code, param };
 }
 
@@ -40,6 +41,12 @@ export function classifyFailure(status: number, bodyText: string): UpstreamFailu
 export function brokenAnswer(bodyText: string): UpstreamFailure {
   const failure = classifyFailure(502, bodyText);
   return { ...failure, kind: failure.kind === 'credential' ? 'credential' : 'broken' };
+}
+
+/** A code or the name of a parameter, unless it is something that no caller may see. */
+function nameIn(value: unknown): string | null {
+  if (typeof value !== 'string' || value.length > NAME_LENGTH_MAX) return null;
+  return cleanMessage(value) === value ? value : null;
 }
 
 function kindOf(status: number): FailureKind {

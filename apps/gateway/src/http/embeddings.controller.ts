@@ -1,0 +1,15 @@
+import { Controller, HttpCode, Post, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { readEmbedding } from '../relay/api-request.js';
+import { RelayService } from '../relay/relay.service.js';
+
+@Controller('v1/embeddings')
+export class EmbeddingsController {
+  constructor(private readonly relay: RelayService) {}
+
+  @Post()
+  @HttpCode(200)
+  create(@Req() request: FastifyRequest, @Res() reply: FastifyReply): Promise<void> {
+    return this.relay.serve(request, reply, readEmbedding);
+  }
+}

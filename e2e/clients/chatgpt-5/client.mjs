@@ -1,0 +1,4 @@
+import { serve } from '../questions.mjs';
+import { chatGpt } from './chatgpt.mjs';
+
+serve(chatGpt());

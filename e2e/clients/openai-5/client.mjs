@@ -1,0 +1,5 @@
+import OpenAI from 'openai';
+import { openAiNode } from '../openai-node.mjs';
+import { serve } from '../questions.mjs';
+
+serve(openAiNode(OpenAI, ({ chat }) => chat.completions));
