@@ -78,9 +78,11 @@ export class RunningInstallation {
     }
   }
 
-  /** Kills one of the launcher's children with SIGKILL. */
-  kill(app: 'gateway' | 'billing'): void {
-    process.kill(this.installation.pidOf(app), 'SIGKILL');
+  /** Kills one of the launcher's children with SIGKILL; answers the process id that it had. */
+  kill(app: 'gateway' | 'billing'): number {
+    const pid = this.installation.pidOf(app);
+    process.kill(pid, 'SIGKILL');
+    return pid;
   }
 
   /** Ctrl-C; answers the exit code. The data stays. */
