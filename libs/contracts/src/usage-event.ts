@@ -18,7 +18,7 @@ const unitShape = Object.fromEntries(UNIT_KINDS.map((kind) => [kind, count.optio
 >;
 
 /**
- * One request as the gateway metered it: exactly one for each request that got past resolving, failed ones too.
+ * One request as the gateway metered it: exactly one for each request that got its hold, failed ones too.
  * Amounts are decimal strings of nano-credits, because JSON has no bigint.
  */
 export const usageEventSchema = z.strictObject({
