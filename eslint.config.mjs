@@ -125,7 +125,15 @@ const testRules = {
 };
 
 export default defineConfig(
-  globalIgnores(['**/dist/', '**/node_modules/', '**/data/', '**/coverage/', '.nx/', '**/*.generated.*']),
+  globalIgnores([
+    '**/dist/',
+    '**/node_modules/',
+    '**/data/',
+    '**/data-dev/',
+    '**/coverage/',
+    '.nx/',
+    '**/*.generated.*',
+  ]),
   js.configs.recommended,
   {
     files: ['**/*.ts'],

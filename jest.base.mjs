@@ -20,6 +20,7 @@ const swcOptions = {
 /** Packages that ship ES modules only; Jest names a missing one as "Must use import to load ES Module". */
 const esmOnlyPackages = [
   '@nestjs',
+  '@seriousme',
   'uuid',
   'cookie',
   'file-type',
@@ -28,6 +29,8 @@ const esmOnlyPackages = [
   'uint8array-extras',
   '@borewit',
   '@tokenizer',
+  // It loads node:http by a dynamic import, which Jest has none of.
+  '@opentelemetry/otlp-exporter-base',
 ];
 
 export const base = {

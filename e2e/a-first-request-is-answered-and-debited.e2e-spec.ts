@@ -3,14 +3,14 @@ import { rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { eventually } from '@tollgate/testing';
 import { violations } from './installation/ledger-books.js';
-import { RunningInstallation } from './installation/running-installation.js';
+import { EmbeddedInstallation } from './installation/embedded-installation.js';
 
 const run = promisify(execFile);
 
-let installation: RunningInstallation;
+let installation: EmbeddedInstallation;
 
 beforeAll(async () => {
-  installation = await RunningInstallation.start();
+  installation = await EmbeddedInstallation.start();
 });
 
 afterAll(async () => {
@@ -63,13 +63,13 @@ describe('a new user', () => {
   });
 
   it('finds everything again after a stop and a start', async () => {
-    const { apiKey, operatorToken, dataDir } = installation;
+    const { apiKey } = installation;
     const before: any = await installation.admin().get('/transfers');
     expect(await installation.stop()).toBe(0);
 
-    installation = await RunningInstallation.start({ dataDir });
+    await installation.resume();
     expect(installation.output).not.toContain('Operator token');
-    const admin = installation.admin(operatorToken);
+    const admin = installation.admin();
     expect(await admin.get('/transfers')).toEqual(before);
     const response = await fetch(`${installation.gatewayUrl}/v1/chat/completions`, {
       method: 'POST',
@@ -86,18 +86,18 @@ describe('a new user', () => {
   });
 
   it('is told that it runs already when it is started a second time on the same data', async () => {
-    const second = RunningInstallation.start({ dataDir: installation.dataDir });
+    const second = EmbeddedInstallation.start({ dataDir: installation.dataDir });
     await expect(second).rejects.toThrow(/already/i);
   });
 });
 
 describe('a start in a place of its own', () => {
   it('leaves nothing running behind', async () => {
-    const other = await RunningInstallation.start();
-    const pids = (['gateway', 'billing', 'admin'] as const).map((app) => other.pidOf(app));
-    expect(pids.every((pid) => pid !== null)).toBe(true);
+    const other = await EmbeddedInstallation.start();
+    const pids = (['gateway', 'billing', 'admin'] as const).flatMap((app) => other.pidsOf(app));
+    expect(pids).toHaveLength(3);
     expect(await other.stop()).toBe(0);
-    for (const pid of pids) expect(() => process.kill(pid ?? 0, 0)).toThrow(/ESRCH/);
+    for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
     await rm(other.dataDir, { recursive: true, force: true });
   });
 });

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { marker, spawnFakeUpstream, type FakeUpstream } from '@tollgate/testing';
+import { marker, type FakeUpstream } from '@tollgate/testing';
 import type { Pool } from 'pg';
 import type { AdminApi } from './installation/admin-api.js';
 import { eventually } from '@tollgate/testing';
@@ -14,7 +14,8 @@ let admin: AdminApi;
 let database: Pool;
 
 beforeAll(async () => {
-  [installation, upstream] = await Promise.all([RunningInstallation.start(), spawnFakeUpstream()]);
+  installation = await RunningInstallation.start();
+  upstream = await installation.startUpstream();
   admin = installation.admin();
   database = installation.database();
   await admin.sellModel(MODEL, upstream);
@@ -53,9 +54,9 @@ describe('billing killed under load', () => {
       await delay(1_500);
       const killed = installation.kill('billing');
       await eventually(async () => {
-        const pid = installation.pidOf('billing');
-        expect(pid).not.toBeNull();
-        expect(pid).not.toBe(killed);
+        const pids = installation.pidsOf('billing');
+        expect(pids).toHaveLength(killed.length);
+        expect(pids).not.toEqual(killed);
       }, 35_000);
     }
     running = false;

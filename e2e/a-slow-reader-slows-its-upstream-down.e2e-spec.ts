@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { request, type IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { marker, spawnFakeUpstream, type FakeUpstream } from '@tollgate/testing';
+import { marker, type FakeUpstream } from '@tollgate/testing';
 import { RunningInstallation } from './installation/running-installation.js';
 
 const MODEL = 'flood-chat';
@@ -14,7 +14,8 @@ let installation: RunningInstallation;
 let upstream: FakeUpstream;
 
 beforeAll(async () => {
-  [installation, upstream] = await Promise.all([RunningInstallation.start(), spawnFakeUpstream()]);
+  installation = await RunningInstallation.start();
+  upstream = await installation.startUpstream();
   await installation.admin().sellModel(MODEL, upstream);
 });
 
@@ -23,32 +24,33 @@ afterAll(async () => {
   await upstream?.stop();
 });
 
-/** Resident memory of a process in bytes. */
-function residentBytes(pid: number): number {
-  return Number(execFileSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' })) * 1024;
+/** Resident memory of the gateways in bytes. */
+function residentBytes(): number {
+  const pids = installation.pidsOf('gateway');
+  const kibibytes = execFileSync('ps', ['-o', 'rss=', '-p', pids.join(',')], { encoding: 'utf8' });
+  return kibibytes.split('\n').reduce((sum, line) => sum + Number(line) * 1024, 0);
 }
 
 describe('an answer of 160 MiB to a client that sleeps for twenty seconds', () => {
   it('waits at the upstream, not in the gateway, and arrives whole and once', async () => {
     const { apiKey } = await installation.admin().openAccount('1000');
-    const pid = installation.pidOf('gateway') ?? 0;
     await warmUp(apiKey);
     await upstream.behave({ chunks: CHUNKS, chunkBytes: CHUNK_BYTES });
-    const memoryBefore = residentBytes(pid);
+    const memoryBefore = residentBytes();
 
     const response = await open(apiKey, marker('flood'));
     response.pause();
     let peak = memoryBefore;
     let handedMax = 0;
     for (const endMs = Date.now() + SLEEP_MS; Date.now() < endMs; await delay(500)) {
-      peak = Math.max(peak, residentBytes(pid));
+      peak = Math.max(peak, residentBytes());
       handedMax = Math.max(handedMax, (await upstream.deliveryOf('flood'))?.bytesHanded ?? 0);
     }
     expect(handedMax).toBeGreaterThan(0);
     expect(handedMax).toBeLessThan(16 * MIB);
 
     const contents = await readContents(response, () => {
-      peak = Math.max(peak, residentBytes(pid));
+      peak = Math.max(peak, residentBytes());
     });
     expect(peak - memoryBefore).toBeLessThan(48 * MIB);
     expect(contents).toEqual({ chunks: CHUNKS, bytes: CHUNKS * CHUNK_BYTES, ended: true });

@@ -1,5 +1,5 @@
 import { loadConfig } from '@tollgate/runtime';
-import { eventually, spawnFakeUpstream, type FakeUpstream } from '@tollgate/testing';
+import { eventually, type FakeUpstream } from '@tollgate/testing';
 import * as fc from 'fast-check';
 import type { Pool } from 'pg';
 import { z } from 'zod';
@@ -33,7 +33,8 @@ let admin: AdminApi;
 let database: Pool;
 
 beforeAll(async () => {
-  [installation, upstream] = await Promise.all([RunningInstallation.start(), spawnFakeUpstream()]);
+  installation = await RunningInstallation.start();
+  upstream = await installation.startUpstream();
   admin = installation.admin();
   database = installation.database();
   for (const model of MODELS) await admin.sellModel(model, upstream);
@@ -51,11 +52,11 @@ describe('twenty thousand random and mutated requests', () => {
     async () => {
       console.log(`FUZZ_SEED=${config.FUZZ_SEED} FUZZ_REQUESTS=${config.FUZZ_REQUESTS}`);
       const keys = await openKeys();
-      const pidBefore = installation.pidOf('gateway');
+      const pidsBefore = installation.pidsOf('gateway');
       const told = await run(requests(keys, MODELS));
       console.log(`answers: ${JSON.stringify(countsOf(told))}`);
 
-      expect(installation.pidOf('gateway')).toBe(pidBefore);
+      expect(installation.pidsOf('gateway')).toEqual(pidsBefore);
       await upstream.reset();
       await eventually(async () => {
         const { rows } = await database.query(

@@ -1,5 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { inheritedEnvironment } from '@tollgate/runtime';
 import {
   startFakeUpstream,
   startInstallation,
@@ -29,6 +32,25 @@ function ask(installation: Installation, apiKey: string, body: object = {}): Pro
     method: 'POST',
     headers: { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' },
     body: JSON.stringify({ model: 'demo-chat', messages: [{ role: 'user', content: 'Hello!' }], ...body }),
+  });
+}
+
+const launcher = fileURLToPath(new URL('../embedded/dist/main.js', import.meta.url));
+
+/** Runs `npm run operator:reset` without npm; the token that it printed. */
+function resetOperator(dataDir: string, word: string): string {
+  const { stdout, stderr } = spawnSync(process.execPath, [launcher, 'operator:reset', word], {
+    env: { ...inheritedEnvironment(), DATA_DIR: dataDir },
+    encoding: 'utf8',
+  });
+  const [token] = /tgop_\w+/.exec(stdout) ?? [];
+  if (token === undefined) throw new Error(`there is no new token: ${stdout}${stderr}`);
+  return token;
+}
+
+function me(installation: Installation, operatorToken: string): Promise<Response> {
+  return fetch(`${installation.adminOrigin}/admin/v1/me`, {
+    headers: { authorization: `Bearer ${operatorToken}` },
   });
 }
 
@@ -167,8 +189,34 @@ describe('npm start', () => {
     expect((await upstream.deliveries())[0]?.headers.authorization).toBe('Bearer sk-upstream');
     await installation.stop();
     await startAgain(environment);
-    expect(installation.output).not.toContain('Registered');
+    expect(installation.output).not.toMatch(/Registered|now has the address/);
     await upstream.stop();
+    const moved = await startFakeUpstream({ secret: 'sk-other', models: ['gpt-4o-mini'] });
+    await installation.stop();
+    await startAgain({ OPENAI_API_KEY: 'sk-other', OPENAI_BASE_URL: moved.baseUrl });
+    expect(installation.output).toContain(
+      `now has the address and credential of this start: ${moved.baseUrl}.`,
+    );
+    const followed = await soon(
+      () => ask(installation, secrets.apiKey, { model: 'gpt-4o-mini' }),
+      ({ ok }) => ok,
+      5_000,
+    );
+    expect(followed.status).toBe(200);
+    expect((await moved.deliveries())[0]?.headers.authorization).toBe('Bearer sk-other');
+    await moved.stop();
+  });
+
+  it('gives out a new operator token while it runs and while it is stopped, and revokes the others', async () => {
+    const running = resetOperator(installation.dataDir, 'Night');
+    expect((await me(installation, running)).status).toBe(200);
+    await installation.stop();
+    const renewed = resetOperator(installation.dataDir, '--revoke-others');
+    expect(existsSync(join(installation.dataDir, 'postgres', 'postmaster.pid'))).toBe(false);
+    await startAgain();
+    expect((await me(installation, renewed)).status).toBe(200);
+    expect((await me(installation, running)).status).toBe(401);
+    expect((await me(installation, secrets.operatorToken)).status).toBe(401);
   });
 
   it('says that the secrets of its database are missing', async () => {

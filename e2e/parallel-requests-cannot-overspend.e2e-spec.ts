@@ -1,4 +1,4 @@
-import { spawnFakeUpstream, type FakeUpstream } from '@tollgate/testing';
+import { type FakeUpstream } from '@tollgate/testing';
 import type { Pool } from 'pg';
 import type { AdminApi } from './installation/admin-api.js';
 import { eventually } from '@tollgate/testing';
@@ -14,7 +14,8 @@ let admin: AdminApi;
 let database: Pool;
 
 beforeAll(async () => {
-  [installation, upstream] = await Promise.all([RunningInstallation.start(), spawnFakeUpstream()]);
+  installation = await RunningInstallation.start();
+  upstream = await installation.startUpstream();
   admin = installation.admin();
   database = installation.database();
   await admin.sellModel(MODEL, upstream, { input: '3', output: '15' });

@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventually, spawnFakeUpstream, type FakeUpstream } from '@tollgate/testing';
+import { eventually, type FakeUpstream } from '@tollgate/testing';
 import { violations } from './installation/ledger-books.js';
 import { RunningInstallation } from './installation/running-installation.js';
 import { expectAnswer } from './real-clients/client-answers.js';
@@ -22,7 +22,8 @@ let run: ReadonlyMap<string, Outcomes>;
 
 beforeAll(async () => {
   await installClients(CLIENTS, newerNode());
-  [installation, upstream] = await Promise.all([RunningInstallation.start(), spawnFakeUpstream()]);
+  installation = await RunningInstallation.start();
+  upstream = await installation.startUpstream();
   const admin = installation.admin();
   const models = { chat: 'real-chat', embedding: 'real-embedding', unknown: 'no-such-model' };
   await admin.sellModel(models.chat, upstream);

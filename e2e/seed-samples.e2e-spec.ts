@@ -1,4 +1,4 @@
-import { eventually, spawnFakeUpstream, type FakeUpstream } from '@tollgate/testing';
+import { eventually, type FakeUpstream } from '@tollgate/testing';
 import { RunningInstallation } from './installation/running-installation.js';
 import {
   CHAT_AZURE,
@@ -60,6 +60,7 @@ const OTHER_SAMPLES: readonly Sample[] = [
 const SAMPLES = [...CURL_SAMPLES, ...OTHER_SAMPLES];
 const SERVICES: readonly Service[] = ['app4gpt', 'chatkore', 'apigpt-azure', 'kuaiai', 'xiaoyi'];
 const CREDITS = '100';
+const EMBEDDING_MODEL = 'text-embedding-ada-002';
 
 /** Where one document breaks a command without saying so to the shell. */
 const WITHOUT_BACKSLASH = /(?<!\\) *\n +-(?=[HX])/g;
@@ -71,22 +72,17 @@ const accounts = new Map<Service, { accountId: string; apiKey: string }>();
 const sent = new Map<Service, number>();
 
 beforeAll(async () => {
-  [installation, upstream] = await Promise.all([RunningInstallation.start(), spawnFakeUpstream()]);
+  installation = await RunningInstallation.start();
+  upstream = await installation.startUpstream();
   const admin = installation.admin();
   await admin.sellModel('gpt-3.5-turbo', upstream, { input: '1', output: '2' });
-  await admin.post('/models', { id: 'text-embedding-ada-002' });
+  await admin.offerModel(EMBEDDING_MODEL);
   await admin.post('/prices', {
-    model: 'text-embedding-ada-002',
+    model: EMBEDDING_MODEL,
     rates: { input: '0.25', output: '0' },
     minimumCharge: '4',
   });
-  await admin.post('/deployments', {
-    name: 'embeddings',
-    provider: 'openai',
-    baseUrl: upstream.baseUrl,
-    credential: 'upstream-secret',
-    models: [{ model: 'text-embedding-ada-002' }],
-  });
+  await admin.deploy(EMBEDDING_MODEL, upstream);
   for (const service of SERVICES) {
     // The fifth service's clients are known by their path: nothing is set for them.
     const dialect = service === 'xiaoyi' ? null : service;
@@ -95,6 +91,8 @@ beforeAll(async () => {
     const { key } = await admin.post(`/accounts/${account.id}/api-keys`, { name: 'sample' });
     accounts.set(service, { accountId: account.id, apiKey: key });
   }
+  const { apiKey } = await admin.openAccount('0');
+  await admin.untilSold(EMBEDDING_MODEL, apiKey);
 });
 
 afterAll(async () => {
@@ -181,7 +179,7 @@ describe('the samples together', () => {
         expect(nano(posted)).toBe(nano(CREDITS) - cost);
         for (const row of usage) {
           expect(row.outcome).toBe('completed');
-          if (row.model === 'text-embedding-ada-002') expect(row.cost).toBe('4');
+          if (row.model === EMBEDDING_MODEL) expect(row.cost).toBe('4');
         }
       }, 20_000);
     }

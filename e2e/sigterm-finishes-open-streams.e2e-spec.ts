@@ -1,4 +1,4 @@
-import { spawnFakeUpstream, type FakeUpstream } from '@tollgate/testing';
+import { eventually, type FakeUpstream } from '@tollgate/testing';
 import { RunningInstallation } from './installation/running-installation.js';
 
 const MODEL = 'slow-chat';
@@ -7,7 +7,8 @@ let installation: RunningInstallation;
 let upstream: FakeUpstream;
 
 beforeAll(async () => {
-  [installation, upstream] = await Promise.all([RunningInstallation.start(), spawnFakeUpstream()]);
+  installation = await RunningInstallation.start();
+  upstream = await installation.startUpstream();
   await installation.admin().sellModel(MODEL, upstream);
 });
 
@@ -16,7 +17,7 @@ afterAll(async () => {
   await upstream?.stop();
 });
 
-describe('Ctrl-C while answers are streamed', () => {
+describe('a stop while answers are streamed', () => {
   it('lets them finish, bills them, and stops with a clean exit', async () => {
     const { accountId, apiKey } = await installation.admin().openAccount('5');
     await upstream.behave({ chunks: 40, chunkDelayMs: 100, promptTokens: 5 });
@@ -26,16 +27,17 @@ describe('Ctrl-C while answers are streamed', () => {
       body: JSON.stringify({ model: MODEL, stream: true, messages: [{ role: 'user', content: 'slowly' }] }),
     });
     const text = response.text();
-    const { dataDir, operatorToken } = installation;
     const stopped = installation.stop();
     expect((await text).endsWith('data: [DONE]\n\n')).toBe(true);
     expect(await stopped).toBe(0);
 
-    installation = await RunningInstallation.start({ dataDir });
-    const admin = installation.admin(operatorToken);
-    expect(await admin.balance(accountId)).toMatchObject({ held: '0' });
-    expect(await admin.usage(accountId)).toEqual([
-      expect.objectContaining({ outcome: 'completed', units: { input: 5, output: 40 }, cost: '0.000085' }),
-    ]);
+    await installation.resume();
+    const admin = installation.admin();
+    await eventually(async () => {
+      expect(await admin.balance(accountId)).toMatchObject({ held: '0' });
+      expect(await admin.usage(accountId)).toEqual([
+        expect.objectContaining({ outcome: 'completed', units: { input: 5, output: 40 }, cost: '0.000085' }),
+      ]);
+    });
   });
 });

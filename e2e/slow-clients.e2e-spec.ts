@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { eventually, marker, spawnFakeUpstream, type FakeUpstream } from '@tollgate/testing';
+import { eventually, marker, type FakeUpstream } from '@tollgate/testing';
 import type { Pool } from 'pg';
 import { open, requestBytes } from './conformance/raw-http.js';
 import { RunningInstallation } from './installation/running-installation.js';
@@ -25,7 +25,8 @@ let slowKey: string;
 let medianBeforeMs: number;
 
 beforeAll(async () => {
-  [installation, upstream] = await Promise.all([RunningInstallation.start(), spawnFakeUpstream()]);
+  installation = await RunningInstallation.start();
+  upstream = await installation.startUpstream();
   database = installation.database();
   const admin = installation.admin();
   await admin.sellModel(MODEL, upstream);

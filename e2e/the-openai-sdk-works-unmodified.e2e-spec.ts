@@ -1,9 +1,10 @@
-import { marker, spawnFakeUpstream, type FakeUpstream } from '@tollgate/testing';
+import { marker, type FakeUpstream } from '@tollgate/testing';
 import OpenAI from 'openai';
 import { eventually } from '@tollgate/testing';
 import { RunningInstallation } from './installation/running-installation.js';
 
 const MODEL = 'sdk-chat';
+const OTHER_MODEL = 'sdk-chat-mini';
 
 let installation: RunningInstallation;
 let upstream: FakeUpstream;
@@ -11,9 +12,10 @@ let client: OpenAI;
 let poor: OpenAI;
 
 beforeAll(async () => {
-  [installation, upstream] = await Promise.all([RunningInstallation.start(), spawnFakeUpstream()]);
+  installation = await RunningInstallation.start();
+  upstream = await installation.startUpstream();
   const admin = installation.admin();
-  await admin.sellModel(MODEL, upstream);
+  for (const model of [MODEL, OTHER_MODEL]) await admin.sellModel(model, upstream);
   const rich = await admin.openAccount('5');
   client = sdk(rich.apiKey);
   poor = sdk((await admin.openAccount('0')).apiKey);
@@ -85,7 +87,7 @@ describe('the official openai package', () => {
   it('lists models and reads one', async () => {
     const ids: string[] = [];
     for await (const model of client.models.list()) ids.push(model.id);
-    expect(ids).toEqual(expect.arrayContaining([MODEL, 'demo-chat']));
+    expect(ids).toEqual(expect.arrayContaining([MODEL, OTHER_MODEL]));
     expect(await client.models.retrieve(MODEL)).toMatchObject({ id: MODEL, object: 'model' });
   });
 

@@ -1,5 +1,5 @@
-// `npm start`: builds what changed, then runs the launcher. Plain JavaScript without dependencies, because it has to say
-// clearly what is missing when Node is too old or nothing is installed.
+// `npm start` and its sisters: builds what changed, then runs the launcher or the command that is named. Plain JavaScript
+// without dependencies, because it has to say clearly what is missing when Node is too old or nothing is installed.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -47,10 +47,24 @@ async function start() {
     hasTypeScript: existsSync(compiler),
   });
   if (obstacle !== null) return fail(obstacle);
-  process.stdout.write('Building what changed.\n');
-  const code = await build(compiler);
-  if (code !== 0) return fail(code === null ? 'The build was interrupted.' : 'The build failed, see above.');
+  if (mustBuild(process.argv[2])) {
+    process.stdout.write('Building what changed.\n');
+    const code = await build(compiler);
+    if (code !== 0) {
+      return fail(code === null ? 'The build was interrupted.' : 'The build failed, see above.');
+    }
+  }
+  if (process.argv[2] === 'dev') keepBuilding(compiler);
   await import('./dist/main.js');
+}
+
+/**
+ * A backup or a new operator token is made beside a running installation, perhaps with the sources of the next version
+ * already there: that one must not be built under the running one.
+ */
+function mustBuild(command) {
+  const isBuilt = existsSync(new URL('dist/main.js', import.meta.url));
+  return !(isBuilt && ['backup', 'operator:reset'].includes(command));
 }
 
 /** Runs the compiler; gives its exit code, null if a signal ended it. */
@@ -63,6 +77,16 @@ function build(compiler) {
     child.once('error', () => resolve(1));
     child.once('exit', resolve);
   });
+}
+
+/** `npm run dev`: the compiler stays and builds whatever is saved; the launcher follows what it writes. */
+function keepBuilding(compiler) {
+  const words = [compiler, '-b', ...projects, '--watch', '--preserveWatchOutput'];
+  const child = spawn(process.execPath, words, {
+    cwd: fileURLToPath(root),
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  process.on('exit', () => child.kill());
 }
 
 function fail(message) {

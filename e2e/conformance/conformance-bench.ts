@@ -56,10 +56,8 @@ export class ConformanceBench {
   accountId = '';
 
   static async start(): Promise<ConformanceBench> {
-    const [installation, upstream] = await Promise.all([
-      RunningInstallation.start(),
-      ScriptedUpstream.start(),
-    ]);
+    const installation = await RunningInstallation.start();
+    const upstream = await ScriptedUpstream.start(installation.testHost);
     const bench = new ConformanceBench(installation, upstream, installation.admin(), installation.database());
     await bench.sell(MODEL, { upstreamModel: `gpt-4o-${CANARY}` });
     const { accountId, apiKey } = await bench.openAccount('100');
@@ -75,12 +73,9 @@ export class ConformanceBench {
     options: { upstreamModel?: string; rates?: object; deployment?: object; details?: object } = {},
   ): Promise<void> {
     const { upstreamModel = model, rates = { input: '1', output: '2' }, deployment, details } = options;
-    await this.admin.post('/models', { id: model, ...details });
+    await this.admin.offerModel(model, details);
     await this.admin.post('/prices', { model, rates });
-    await this.admin.post('/deployments', {
-      name: `deployment of ${model}`,
-      provider: 'openai',
-      baseUrl: this.upstream.baseUrl,
+    await this.admin.deploy(model, this.upstream, {
       credential: `sk-${CANARY}-credential`,
       models: [{ model, upstreamModel }],
       ...deployment,
@@ -89,10 +84,7 @@ export class ConformanceBench {
 
   /** Waits until the gateway knows a model. */
   async untilSold(model: string): Promise<void> {
-    await eventually(async () => {
-      const { status } = await this.get(`/v1/models/${model}`);
-      assert.equal(status, 200);
-    }, 5_000);
+    await this.admin.untilSold(model, this.key);
   }
 
   async openAccount(credits: string): Promise<{ accountId: string; apiKey: string }> {

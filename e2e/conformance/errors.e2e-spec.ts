@@ -16,13 +16,7 @@ beforeAll(async () => {
   await bench.sell(DOWN, { deployment: { baseUrl: 'http://127.0.0.1:1/v1' } });
   await bench.sell(DEAR, { rates: { input: '1000', output: '1000' } });
   await bench.sell(TWICE);
-  await bench.admin.post('/deployments', {
-    name: 'the second deployment',
-    provider: 'openai',
-    baseUrl: bench.upstream.baseUrl,
-    credential: `sk-${CANARY}-credential`,
-    models: [{ model: TWICE }],
-  });
+  await bench.admin.deploy(TWICE, bench.upstream, { credential: `sk-${CANARY}-credential` });
   for (const model of [IMPATIENT, DOWN, DEAR, TWICE]) await bench.untilSold(model);
 });
 
@@ -67,7 +61,7 @@ describe('errors', () => {
 
   it('C-142 answers 401 invalid_api_key for a wrong and for a revoked key', async () => {
     const revoked = await bench.openKey({});
-    await adminCall('DELETE', `/api-keys/${revoked.id}`);
+    await bench.admin.delete(`/api-keys/${revoked.id}`);
     for (const key of ['sk-wrong-key-of-nobody', revoked.key]) {
       await eventually(async () => {
         const { status, json } = await bench.chat({}, { key });
@@ -84,10 +78,10 @@ describe('errors', () => {
 
   it('C-143 answers 401 account_deactivated for a disabled or expired key and a suspended account', async () => {
     const disabled = await bench.openKey({});
-    await adminCall('PATCH', `/api-keys/${disabled.id}`, { status: 'disabled' });
+    await bench.admin.patch(`/api-keys/${disabled.id}`, { status: 'disabled' });
     const expired = await bench.openKey({ expiresAt: new Date(Date.now() + 300).toISOString() });
     const suspended = await bench.openAccount('1');
-    await adminCall('PATCH', `/accounts/${suspended.accountId}`, { status: 'suspended' });
+    await bench.admin.patch(`/accounts/${suspended.accountId}`, { status: 'suspended' });
     for (const key of [disabled.key, expired.key, suspended.apiKey]) {
       await eventually(async () => {
         const { status, json } = await bench.chat({}, { key });
@@ -423,15 +417,3 @@ describe('errors', () => {
     }
   });
 });
-
-async function adminCall(method: string, path: string, body?: unknown): Promise<void> {
-  const response = await fetch(`${bench.installation.adminUrl}/admin/v1${path}`, {
-    method,
-    headers: {
-      authorization: `Bearer ${bench.installation.operatorToken}`,
-      ...(body !== undefined && { 'content-type': 'application/json' }),
-    },
-    body: body === undefined ? null : JSON.stringify(body),
-  });
-  if (!response.ok) throw new Error(`${method} ${path}: ${await response.text()}`);
-}

@@ -10,7 +10,7 @@ beforeAll(async () => {
   bench = await ConformanceBench.start();
   await bench.sell(SLASHED);
   await bench.sell(TUNED);
-  await bench.admin.post('/models', { id: 'unpriced' });
+  await bench.admin.offerModel('unpriced');
   await bench.untilSold(SLASHED);
   await bench.untilSold(TUNED);
 });
@@ -110,10 +110,7 @@ describe('models', () => {
     await eventually(async () => expect(await ids()).toContain('brand-new'), 1_000, 50);
     const { id, key } = await bench.openKey({});
     expect((await bench.chat({}, { key })).status).toBe(200);
-    await fetch(`${bench.installation.adminUrl}/admin/v1/api-keys/${id}`, {
-      method: 'DELETE',
-      headers: { authorization: `Bearer ${bench.installation.operatorToken}` },
-    });
+    await bench.admin.delete(`/api-keys/${id}`);
     await eventually(async () => expect((await bench.chat({}, { key })).status).toBe(401), 1_000, 50);
   });
 });

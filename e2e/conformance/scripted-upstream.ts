@@ -1,8 +1,9 @@
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import { UPSTREAM_CANARY as CANARY } from '../installation/log-canaries.js';
 
-/** A word that stands in every secret of the upstream: no byte that a client gets may hold it. */
-export const CANARY = 'zebracanary';
+/** It stands in every secret of the upstream: no byte that a client gets may hold it. */
+export { CANARY };
 
 /** What the upstream's refusals and answers carry in their heads, and nobody but the gateway may see. */
 const SECRET_HEADERS = {
@@ -37,7 +38,7 @@ export class ScriptedUpstream {
   private queue: Script[] = [];
   private readonly server: Server;
 
-  private constructor() {
+  private constructor(private readonly host: string) {
     this.server = createServer((request, response) => {
       const pieces: Buffer[] = [];
       request.on('data', (piece: Buffer) => pieces.push(piece));
@@ -58,9 +59,10 @@ export class ScriptedUpstream {
     this.server.keepAliveTimeout = 60_000;
   }
 
-  static async start(): Promise<ScriptedUpstream> {
-    const upstream = new ScriptedUpstream();
-    await new Promise<void>((resolve) => upstream.server.listen(0, '127.0.0.1', resolve));
+  /** Starts one on this address of the machine. */
+  static async start(host: string): Promise<ScriptedUpstream> {
+    const upstream = new ScriptedUpstream(host);
+    await new Promise<void>((resolve) => upstream.server.listen(0, host, resolve));
     return upstream;
   }
 
@@ -70,7 +72,7 @@ export class ScriptedUpstream {
   }
 
   get baseUrl(): string {
-    return `http://127.0.0.1:${this.port}/v1`;
+    return `http://${this.host}:${this.port}/v1`;
   }
 
   /** What happens to every request from now on, and forgets the calls so far. */

@@ -1,7 +1,8 @@
 import type { BehaviourInput } from '@tollgate/testing';
+import { UPSTREAM_CANARY as CANARY } from '../installation/log-canaries.js';
 
 /** Stands in whatever the upstream keeps to itself. */
-export const CANARY = 'zebracanary';
+export { CANARY };
 
 const headers = {
   'x-request-id': `req_${CANARY}`,

@@ -9,13 +9,15 @@ export interface Book {
   readonly absorbed: bigint;
 }
 
-/** Reads an account together with the sum of its transfers, and what was absorbed in the whole installation. */
+/** Reads an account together with the sum of its transfers, and what was absorbed for it. */
 export async function readBook(database: Pool, accountId: string): Promise<Book> {
   const { rows } = await database.query<Record<keyof Book, string>>(
     `SELECT a.posted, a.held, a.floor,
             (SELECT COALESCE(sum(CASE WHEN credit_id = a.id THEN amount ELSE -amount END), 0)
                FROM tollgate.transfer WHERE account_id = a.id)::text AS transfers,
-            (SELECT COALESCE(sum(amount), 0) FROM tollgate.transfer WHERE kind = 'absorbed')::text AS absorbed
+            (SELECT COALESCE(sum(t.amount), 0) FROM tollgate.transfer t
+               JOIN tollgate.usage_record u ON u.request_id = t.ref_id
+              WHERE t.kind = 'absorbed' AND u.account_id = a.id)::text AS absorbed
        FROM tollgate.account a WHERE a.id = $1`,
     [accountId],
   );

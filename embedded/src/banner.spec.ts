@@ -33,6 +33,7 @@ describe('the banner', () => {
   it('has no secrets to show later', () => {
     const text = banner(places, { firstRun: null, openaiModels: null });
     expect(text).toContain('http://127.0.0.1:8082/health/ready');
+    expect(text).toContain('http://127.0.0.1:8081/admin/docs');
     expect(text).not.toMatch(/secret|Bearer|tgop_|sk-/);
   });
 

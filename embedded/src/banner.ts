@@ -27,6 +27,7 @@ function describePlaces(places: Places): string {
   const rows: [string, string][] = [
     ['Gateway', `${specs.gateway.origin}/v1`],
     ['Admin', `${specs.admin.origin}/admin/v1`],
+    ['Admin pages', `${specs.admin.origin}/admin/docs`],
     ['Billing', `${specs.billing.origin}/health/ready`],
     ['Demo upstream', `${specs.demoUpstream.origin}/v1`],
     ['Postgres', postgresPort === null ? 'your own (DATABASE_URL)' : `127.0.0.1:${postgresPort}`],

@@ -1,25 +1,36 @@
 import { mkdirSync, readdirSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { migrate } from '@tollgate/persistence';
+import { join } from 'node:path';
 import { MasterKey, loadConfig } from '@tollgate/runtime';
 import { banner } from './banner.js';
+import { CHECKOUT, dataDirOf } from './data-folder/data-dir.js';
 import { DataLock } from './data-folder/data-lock.js';
 import { isFirstRunDone, recordFirstRun } from './data-folder/first-run-record.js';
+import { assertNoUnfinishedRestore } from './data-folder/restore-record.js';
 import { loadSecrets, type Secrets } from './data-folder/secrets.js';
+import { prepareSchema } from './database/prepare-schema.js';
 import { EmbeddedDatabase } from './database/embedded-database.js';
 import { setUp } from './first-run/set-up.js';
 import { launcherConfigSchema, type LauncherConfig } from './launcher.config.js';
 import { LaunchError } from './launch-error.js';
 import { boundLog } from './logs/log-file.js';
 import { assertPortsUsable, type WantedPort } from './ports/port-check.js';
+import { watchBuilds } from './processes/build-watch.js';
 import { describeProcesses, type ProcessSpecs } from './processes/process-specs.js';
 import { StopStack } from './processes/stop-stack.js';
 import { SupervisedProcess } from './processes/supervised-process.js';
+import { messageOf } from './thrown.js';
 
 /** How long the ports of a killed run may stay taken: its gateway lets open streams finish first. */
 const KILLED_RUN_ENDS_MS = 100_000;
 const LOG_CHECK_MS = 60_000;
+/** Whose builds are followed. */
+const WORKSPACES = [
+  ...['gateway', 'billing', 'admin'].map((name) => `apps/${name}`),
+  ...['contracts', 'ledger', 'openai', 'persistence', 'pricing', 'providers', 'runtime'].map(
+    (name) => `libs/${name}`,
+  ),
+  'embedded',
+];
 
 /** An installation that is being started or runs. */
 export class Launch {
@@ -27,14 +38,17 @@ export class Launch {
   private readonly stack = new StopStack((message) => this.report(message));
   private readonly processes: SupervisedProcess[] = [];
 
-  constructor(private readonly print: (text: string) => void) {}
+  constructor(
+    private readonly print: (text: string) => void,
+    private readonly options: LaunchOptions = {},
+  ) {}
 
   /** Starts everything and prints where it is. Rejects if it cannot, or if it is stopped meanwhile. */
   async start(): Promise<void> {
     const installation = await this.prepare();
     const { config, dataDir, logDir, secrets } = installation;
-    const database = await this.openDatabase(installation);
     const masterKey = config.MASTER_KEY ?? secrets.masterKey;
+    const database = await this.openDatabase(installation, MasterKey.parse(masterKey));
     const specs = describeProcesses({
       config,
       logDir,
@@ -63,6 +77,7 @@ export class Launch {
       ),
     );
     if (result.firstRun !== null) recordFirstRun(dataDir);
+    if (this.options.followsBuilds === true) this.followBuilds();
   }
 
   /** Stops everything in order: gateway, billing, admin, demo upstream, Postgres. */
@@ -84,12 +99,13 @@ export class Launch {
   /** Takes the data folder and checks what can be checked before anything runs. */
   private async prepare(): Promise<Installation> {
     const config = loadConfig(launcherConfigSchema);
-    const dataDir = config.DATA_DIR === undefined ? defaultDataDir() : resolve(config.DATA_DIR);
+    const dataDir = dataDirOf(config, this.options.dataFolder);
     const logDir = join(dataDir, 'logs');
     makeFolder(dataDir);
     makeFolder(logDir);
     const lock = DataLock.acquire(dataDir);
     this.stack.push('lock', () => lock.release());
+    assertNoUnfinishedRestore(dataDir);
     await assertPortsUsable({
       host: config.HOST,
       ports: wantedPorts(config),
@@ -100,11 +116,14 @@ export class Launch {
     return { config, dataDir, logDir, secrets: loadSecrets(dataDir) };
   }
 
-  private async openDatabase(installation: Installation): Promise<{ appUrl: string; port: number | null }> {
+  private async openDatabase(
+    installation: Installation,
+    masterKey: MasterKey,
+  ): Promise<{ appUrl: string; port: number | null }> {
     const { config, dataDir, logDir, secrets } = installation;
     const { DATABASE_URL: ownUrl, DATABASE_OWNER_URL: ownerUrl } = config;
     if (ownUrl !== undefined) {
-      if (ownerUrl !== undefined) await migrate({ ownerUrl, appUrl: ownUrl });
+      if (ownerUrl !== undefined) await prepareSchema({ ownerUrl, appUrl: ownUrl, masterKey });
       return { appUrl: ownUrl, port: null };
     }
     this.report('Starting Postgres.');
@@ -118,7 +137,7 @@ export class Launch {
     this.stack.push('Postgres', () => database.stop());
     if (database.adopted) this.report('Took over the Postgres of the last run.');
     this.stopped.signal.throwIfAborted();
-    await migrate({ ownerUrl: database.ownerUrl, appUrl: database.appUrl });
+    await prepareSchema({ ownerUrl: database.ownerUrl, appUrl: database.appUrl, masterKey });
     this.stopped.signal.throwIfAborted();
     return { appUrl: database.appUrl, port: database.port };
   }
@@ -143,7 +162,45 @@ export class Launch {
     this.stack.push('log files', () => clearInterval(timer));
   }
 
+  /** Starts anew what the compiler built again. */
+  private followBuilds(): void {
+    const stop = watchBuilds({
+      root: CHECKOUT,
+      workspaces: WORKSPACES,
+      onBuild: (rebuilt) => {
+        if (rebuilt.has('launcher')) {
+          this.report('The launcher or a migration was built again: stop with Ctrl-C, and start again.');
+        }
+        for (const supervised of this.processes) {
+          // Its name is one of those that can be rebuilt, or it is not in the set.
+          if ([...rebuilt].some((name) => name === supervised.name)) void this.replace(supervised);
+        }
+      },
+    });
+    this.stack.push('watch', stop);
+  }
+
+  private async replace(supervised: SupervisedProcess): Promise<void> {
+    const startedMs = performance.now();
+    try {
+      await supervised.replace();
+      await supervised.waitUntilReady(this.stopped.signal);
+      const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1);
+      this.report(`${supervised.name}: built again, ready after ${seconds} s.`);
+    } catch (error) {
+      if (!this.stopped.signal.aborted) this.report(messageOf(error));
+    }
+  }
+
   private readonly report = (message: string): void => this.print(`${message}\n`);
+}
+
+/** How a launch for developers differs. */
+export interface LaunchOptions {
+  /** Name of the data folder in the checkout where DATA_DIR names none. */
+  readonly dataFolder?: string;
+  /** Processes whose code was built again are started anew. */
+  readonly followsBuilds?: boolean;
 }
 
 interface Installation {
@@ -156,10 +213,6 @@ interface Installation {
 function readOpenAi(config: LauncherConfig): { baseUrl: string; apiKey: string } | null {
   const { OPENAI_API_KEY: apiKey, OPENAI_BASE_URL: baseUrl } = config;
   return apiKey === undefined ? null : { apiKey, baseUrl };
-}
-
-function defaultDataDir(): string {
-  return fileURLToPath(new URL('../../data', import.meta.url));
 }
 
 /** Passable but not listable by others: Postgres may have to run as another user. What is secret is 0600 in itself. */

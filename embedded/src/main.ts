@@ -1,4 +1,4 @@
 import 'reflect-metadata';
-import { runLauncher } from './run-launcher.js';
+import { runCommand } from './commands/run-command.js';
 
-void runLauncher();
+void runCommand(process.argv.slice(2));

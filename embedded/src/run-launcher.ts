@@ -1,14 +1,14 @@
 import { ConfigError, MasterKeyError } from '@tollgate/runtime';
-import { Launch } from './launch.js';
+import { Launch, type LaunchOptions } from './launch.js';
 import { LaunchError } from './launch-error.js';
 import { PostgresError } from './postgres/postgres-error.js';
 import { StopSignals } from './processes/stop-signals.js';
 
 /** Runs an installation until it is told to stop; this is what `npm start` does once everything is built. */
-export async function runLauncher(): Promise<void> {
+export async function runLauncher(options: LaunchOptions = {}): Promise<void> {
   // The terminal may be gone before the last word.
   process.stdout.on('error', () => undefined);
-  const launch = new Launch((text) => process.stdout.write(text));
+  const launch = new Launch((text) => process.stdout.write(text), options);
   let stopping = false;
   const started = launch.start();
   const stop = async (): Promise<void> => {
@@ -30,16 +30,14 @@ export async function runLauncher(): Promise<void> {
   } catch (error) {
     if (stopping) return;
     await launch.stop();
-    process.stderr.write(`\n${describe(error)}\n`);
+    process.stderr.write(`\n${explain(error)}\n`);
     process.exit(1);
   }
 }
 
 /** What the operator can act on comes as its message alone; anything else is a defect and comes with its stack. */
-function describe(error: unknown): string {
+export function explain(error: unknown): string {
   const known = [LaunchError, PostgresError, ConfigError, MasterKeyError];
   if (known.some((kind) => error instanceof kind) && error instanceof Error) return error.message;
-  return error instanceof Error
-    ? `Tollgate could not be started: ${error.stack ?? error.message}`
-    : String(error);
+  return error instanceof Error ? `This is unexpected: ${error.stack ?? error.message}` : String(error);
 }

@@ -22,5 +22,11 @@ export {
   type InstallationPorts,
   type ProcessName,
 } from './installation/installation.js';
+export { describeWithRedis, hasRedis, startRedis, type TestRedis } from './redis/redis-server.js';
+export {
+  startTraceCollector,
+  type CollectedSpan,
+  type TraceCollector,
+} from './trace-collector/trace-collector.js';
 export { usageEventOf } from './installation/usage-event.js';
 export { eventually } from './eventually.js';

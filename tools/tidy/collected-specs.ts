@@ -15,15 +15,21 @@ export function wronglyCollectedSpecs(
   });
 }
 
-/** What each config would run, as Jest itself finds it. */
+/** What each config would run, as Jest itself finds it: the end-to-end config with every installation that it knows. */
 export async function collectSpecs(root: string, configs: readonly string[]): Promise<Map<string, string[]>> {
-  const lists = configs.map(async (config) => {
-    const args = [join(root, 'node_modules/jest/bin/jest.js'), '--config', config, '--listTests', '--json'];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root });
-    const found: unknown = JSON.parse(stdout);
-    if (!Array.isArray(found)) throw new Error(`jest --listTests answered no list for ${config}`);
-    const paths = found.map((path) => relative(root, String(path)).split(sep).join('/'));
-    return [config, paths] satisfies [string, string[]];
+  const lists = configs.map(async (config): Promise<[string, string[]]> => {
+    const modes = config.includes('e2e') ? ['embedded', 'compose'] : [''];
+    const found = await Promise.all(modes.map((mode) => listSpecs(root, config, mode)));
+    return [config, [...new Set(found.flat())]];
   });
   return new Map(await Promise.all(lists));
+}
+
+async function listSpecs(root: string, config: string, mode: string): Promise<string[]> {
+  const args = [join(root, 'node_modules/jest/bin/jest.js'), '--config', config, '--listTests', '--json'];
+  const env = { ...process.env, E2E_MODE: mode };
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, env });
+  const found: unknown = JSON.parse(stdout);
+  if (!Array.isArray(found)) throw new Error(`jest --listTests answered no list for ${config}`);
+  return found.map((path) => relative(root, String(path)).split(sep).join('/'));
 }

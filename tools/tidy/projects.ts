@@ -28,7 +28,8 @@ export const PROJECTS: readonly Project[] = [
   library('providers', 'domain', [...PLATFORM, '@tollgate/contracts', ...PURE]),
   app('gateway'),
   app('billing'),
-  app('admin'),
+  app('admin', ['src/operator-reset.ts', 'src/write-openapi.ts']),
+  app('migrate'),
   workspace({
     path: 'embedded',
     tag: 'launcher',
@@ -41,7 +42,13 @@ export const PROJECTS: readonly Project[] = [
     mayImport: [...LIBRARIES, '@tollgate/embedded'],
     entries: ['src/index.ts', 'jest-global-setup.mjs', 'jest-global-teardown.mjs'],
   }),
-  { path: 'e2e', name: null, tag: null, mayImport: [...LIBRARIES, ...TEST_GEAR], entries: [] },
+  {
+    path: 'e2e',
+    name: null,
+    tag: null,
+    mayImport: [...LIBRARIES, ...TEST_GEAR],
+    entries: ['clients/admin-openapi/client.mjs'],
+  },
   {
     path: 'benchmarks',
     name: null,
@@ -76,6 +83,8 @@ export const PURE_PACKAGES: readonly string[] = ['zod', 'node:assert', 'node:ass
 export const ENVIRONMENT_READERS: readonly string[] = [
   'libs/runtime/src/config.ts', // loadConfig: what every process reads, through a schema
   'testing/jest-global-setup.mjs', // writes what the specs of the run then read through loadConfig
+  'jest.e2e.config.mjs', // which of the two installations the run meets
+  'tools/tidy/collected-specs.ts', // hands it on, to ask for the specs of both installations
 ];
 
 /** The project that a file belongs to, or undefined for files in the root. */
@@ -87,9 +96,14 @@ function library(name: string, tag: string, mayImport: readonly string[]): Proje
   return workspace({ path: `libs/${name}`, tag, mayImport, entries: ['src/index.ts'] });
 }
 
-function app(name: string): Project {
+function app(name: string, commands: readonly string[] = []): Project {
   return {
-    ...workspace({ path: `apps/${name}`, tag: 'app', mayImport: LIBRARIES, entries: ['src/main.ts'] }),
+    ...workspace({
+      path: `apps/${name}`,
+      tag: 'app',
+      mayImport: LIBRARIES,
+      entries: ['src/main.ts', ...commands],
+    }),
     name: null,
   };
 }

@@ -18,6 +18,8 @@ export const adminConfigSchema = processConfigSchema.extend({
   MASTER_KEY: masterKeySchema,
   /** Whether upstreams may live on this machine and in private networks. */
   UPSTREAM_PRIVATE_NETWORKS: z.enum(['allow', 'deny']).default('allow'),
+  /** How long one query of this API may take before the database gives it up. */
+  STATEMENT_TIMEOUT_MS: z.coerce.number().int().min(100).max(600_000).default(30_000),
 });
 
 export type AdminConfig = Readonly<z.infer<typeof adminConfigSchema>>;

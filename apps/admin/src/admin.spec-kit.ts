@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { createDataSource, createPool } from '@tollgate/persistence';
+import { createPool } from '@tollgate/persistence';
 import { Health, MasterKey, createLogger } from '@tollgate/runtime';
 import { createTestDatabase } from '@tollgate/testing';
 import type { Pool } from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import { accountSchema } from './accounts/account.schema.js';
 import { adminConfigSchema, type AdminConfig } from './admin.config.js';
-import { createAdminApp } from './admin-process.js';
+import { connectDataSource, createAdminApp } from './admin-process.js';
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE' | 'PUT';
 
@@ -44,7 +44,7 @@ export async function startAdmin(environment: Record<string, string> = {}): Prom
     ...environment,
   });
   const owner = createPool({ url: database.ownerUrl, max: 2, name: 'owner' });
-  const dataSource = await createDataSource(config.DATABASE_URL).initialize();
+  const dataSource = await connectDataSource(config);
   const app = await createAdminApp(
     { config, dataSource, health: new Health() },
     createLogger('admin', 'silent'),

@@ -1,11 +1,15 @@
-import type { Health, Logger } from '@tollgate/runtime';
+import type { Health, Logger, ProcessMetrics, Tracing } from '@tollgate/runtime';
 import type { BillingConfig } from './billing.config.js';
+import type { BillingMetrics } from './telemetry/billing-metrics.js';
 
 /** What the process has before Nest starts. */
 export interface BillingContext {
   readonly config: BillingConfig;
   readonly logger: Logger;
   readonly health: Health;
+  readonly processMetrics: ProcessMetrics;
+  readonly metrics: BillingMetrics;
+  readonly tracing: Tracing;
 }
 
 /** Token of the above. */

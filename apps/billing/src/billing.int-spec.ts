@@ -33,7 +33,7 @@ beforeAll(async () => {
   billing = await bootBilling(
     billingConfigSchema.parse({ PORT: '0', DATABASE_URL: database.appUrl, LOG_LEVEL: 'silent' }),
   );
-  const connection = connectQueues({ databaseUrl: database.appUrl, connectionsMax: 2 });
+  const connection = connectQueues({ databaseUrl: database.appUrl, use: 'add', connectionsMax: 2 });
   queue = new Queue(USAGE_QUEUE, { connection, defaultJobOptions: USAGE_JOB_OPTIONS });
   pool = createPool({ url: database.appUrl, max: 4, name: 'test' });
   owner = new Client({ connectionString: database.ownerUrl });

@@ -8,6 +8,8 @@ import { BILLING_CONTEXT, BILLING_POOL, type BillingContext } from './billing-co
 import { UsageEventProcessor } from './settlement/usage-event.processor.js';
 import { UsageSettlement } from './settlement/usage-settlement.js';
 import { ExpiredHolds } from './sweeping/expired-holds.js';
+import { BacklogWatch } from './telemetry/backlog-watch.js';
+import { LedgerCheck } from './telemetry/ledger-check.js';
 import { UsageMonths } from './upkeep/usage-months.js';
 
 const POOL_CONNECTIONS_MAX = 4;
@@ -18,12 +20,17 @@ export class BillingModule implements OnApplicationShutdown {
   constructor(@Inject(BILLING_POOL) private readonly pool: Pool) {}
 
   static with(context: BillingContext): DynamicModule {
-    const databaseUrl = context.config.DATABASE_URL;
+    const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = context.config;
     return {
       module: BillingModule,
       imports: [
         BullModule.forRoot({
-          connection: connectQueues({ databaseUrl, connectionsMax: QUEUE_CONNECTIONS_MAX }),
+          connection: connectQueues({
+            databaseUrl,
+            redisUrl,
+            use: 'take',
+            connectionsMax: QUEUE_CONNECTIONS_MAX,
+          }),
         }),
         BullModule.registerQueue({ name: USAGE_QUEUE }),
       ],
@@ -34,6 +41,8 @@ export class BillingModule implements OnApplicationShutdown {
         UsageEventProcessor,
         ExpiredHolds,
         UsageMonths,
+        BacklogWatch,
+        LedgerCheck,
       ],
     };
   }
@@ -43,8 +52,9 @@ export class BillingModule implements OnApplicationShutdown {
   }
 }
 
-async function openPool({ config, health }: BillingContext): Promise<Pool> {
+async function openPool({ config, health, processMetrics }: BillingContext): Promise<Pool> {
   const pool = createPool({ url: config.DATABASE_URL, max: POOL_CONNECTIONS_MAX, name: 'billing' });
+  processMetrics.watchPool(pool);
   await assertSchemaVersion(pool);
   health.require('database', async () => {
     await pool.query('SELECT 1');

@@ -7,7 +7,7 @@ import {
 } from '@nestjs/common';
 import { PostgresHoldStore } from '@tollgate/ledger';
 import { listenForChanges, type Change, type ChangeListener } from '@tollgate/persistence';
-import type { Health, Logger } from '@tollgate/runtime';
+import type { Health, Logger, ProcessMetrics } from '@tollgate/runtime';
 import type { Pool } from 'pg';
 import { CallerCache } from './auth/caller-cache.js';
 import type { GatewayConfig } from './gateway.config.js';
@@ -15,6 +15,7 @@ import { CatalogHolder } from './routing/catalog-holder.js';
 import { LiveHolds } from './hold/live-holds.js';
 import { InFlightLimit } from './limits/in-flight-limit.js';
 import { UsagePublisher } from './metering/usage-publisher.js';
+import type { GatewayMetrics } from './telemetry/gateway-metrics.js';
 import { ConnectionPools } from './upstream/connection-pools.js';
 
 /** What the process has before Nest starts. */
@@ -22,6 +23,8 @@ export interface GatewayContext {
   readonly config: GatewayConfig;
   readonly logger: Logger;
   readonly health: Health;
+  readonly processMetrics: ProcessMetrics;
+  readonly metrics: GatewayMetrics;
 }
 
 /** Token of the above. */

@@ -1,7 +1,7 @@
 import { BullModule, getQueueToken } from '@nestjs/bullmq';
 import { Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { USAGE_JOB_OPTIONS, USAGE_QUEUE, type UsageJob } from '@tollgate/contracts';
-import { PostgresHoldStore, poolSql, settleBatch } from '@tollgate/ledger';
+import { PostgresHoldStore, SettlementMetrics, poolSql, settleBatch } from '@tollgate/ledger';
 import {
   assertSchemaVersion,
   createPool,
@@ -51,6 +51,8 @@ export class GatewayModule {
         BullModule.forRoot({
           connection: connectQueues({
             databaseUrl: config.DATABASE_URL,
+            redisUrl: config.REDIS_URL,
+            use: 'add',
             connectionsMax: QUEUE_CONNECTIONS_MAX,
           }),
           defaultJobOptions: USAGE_JOB_OPTIONS,
@@ -78,13 +80,14 @@ const PROVIDERS: Provider[] = [
   {
     provide: GATEWAY_POOL,
     inject: [GATEWAY_CONTEXT],
-    useFactory: async ({ config }: GatewayContext) => {
+    useFactory: async ({ config, processMetrics }: GatewayContext) => {
       const pool = createPool({
         url: config.DATABASE_URL,
         max: POOL_CONNECTIONS_MAX,
         name: 'gateway',
         queryTimeoutMs: QUERY_TIMEOUT_MS,
       });
+      processMetrics.watchPool(pool);
       await assertSchemaVersion(pool);
       return pool;
     },
@@ -126,21 +129,28 @@ const PROVIDERS: Provider[] = [
   {
     provide: LiveHolds,
     inject: [PostgresHoldStore, GATEWAY_CONTEXT],
-    useFactory: (store: PostgresHoldStore, { logger }: GatewayContext) => new LiveHolds(store, logger),
+    useFactory: (store: PostgresHoldStore, { logger, metrics }: GatewayContext) =>
+      new LiveHolds(store, logger, metrics),
   },
   {
     provide: UsagePublisher,
     inject: [getQueueToken(USAGE_QUEUE), GATEWAY_POOL, LiveHolds, GATEWAY_CONTEXT],
-    useFactory: (queue: Queue<UsageJob>, pool: Pool, holds: LiveHolds, { logger }: GatewayContext) =>
-      new UsagePublisher({
+    useFactory: (queue: Queue<UsageJob>, pool: Pool, holds: LiveHolds, context: GatewayContext) => {
+      const { logger, metrics, processMetrics } = context;
+      const settlements = new SettlementMetrics(processMetrics);
+      // An error that nobody hears BullMQ writes to standard error as it is.
+      queue.on('error', (error) => logger.warn({ err: error }, 'the queue could not be reached'));
+      return new UsagePublisher({
         queue,
         logger,
         settleDirectly: async (events) => {
-          await settleBatch(poolSql(pool), events);
+          settlements.count(await settleBatch(poolSql(pool), events));
         },
+        counts: metrics.events,
         onAccepted: (events) =>
           holds.close(events.map(({ requestId, costNano }) => ({ requestId, costNano: BigInt(costNano) }))),
-      }),
+      });
+    },
   },
   {
     provide: ConnectionPools,
@@ -164,8 +174,9 @@ const PROVIDERS: Provider[] = [
   },
   {
     provide: BillingDashboard,
-    inject: [LedgerReads],
-    useFactory: (reads: LedgerReads) => new BillingDashboard(reads, 'month'),
+    inject: [LedgerReads, CatalogHolder],
+    useFactory: (reads: LedgerReads, catalog: CatalogHolder) =>
+      new BillingDashboard(reads, () => catalog.current.settings.dashboardMode),
   },
   {
     provide: RELAY_STEPS,

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeDurably } from './write-durably.js';
+import { writeDurably } from '@tollgate/runtime';
 
 function recordFile(dataDir: string): string {
   return join(dataDir, 'first-run.json');

@@ -1,10 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { MasterKey } from '@tollgate/runtime';
+import { MasterKey, writeDurably } from '@tollgate/runtime';
 import { z } from 'zod';
 import { LaunchError } from '../launch-error.js';
 import { randomBase62 } from './base62.js';
-import { writeDurably } from './write-durably.js';
 import { codeOf } from '../thrown.js';
 
 const PASSWORD_LENGTH = 32;

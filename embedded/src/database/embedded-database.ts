@@ -22,7 +22,7 @@ export class EmbeddedDatabase {
 
   /** Starts Postgres and makes the database. @throws PostgresError */
   static async start(options: EmbeddedDatabaseOptions): Promise<EmbeddedDatabase> {
-    const server = await startServer(options, options.port);
+    const server = await startInstallationPostgres(options);
     const database = new EmbeddedDatabase(options, server);
     try {
       await ensureDatabase(server.url('postgres'));
@@ -44,14 +44,11 @@ export class EmbeddedDatabase {
   }
 
   get ownerUrl(): string {
-    return this.server.url(DATABASE);
+    return ownerUrlOf(this.server);
   }
 
   get appUrl(): string {
-    const url = new URL(this.ownerUrl);
-    url.username = APP_ROLE;
-    url.password = this.options.secrets.appPassword;
-    return url.href;
+    return applicationUrl(this.ownerUrl, this.options.secrets);
   }
 
   async stop(): Promise<void> {
@@ -72,7 +69,7 @@ export class EmbeddedDatabase {
       await delay(waitMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       try {
-        this.server = await startServer(this.options, port);
+        this.server = await startInstallationPostgres({ ...this.options, port });
         failures = 0;
       } catch (error) {
         this.options.report(messageOf(error));
@@ -83,23 +80,43 @@ export class EmbeddedDatabase {
   }
 }
 
-export interface EmbeddedDatabaseOptions {
+/** Where an installation's Postgres is, and how to get in. */
+export interface InstallationPostgres {
+  /** The installation's data folder. */
   readonly dataDir: string;
   readonly logFile: string;
   readonly secrets: Secrets;
-  readonly port: number | undefined;
+  /** TCP port on 127.0.0.1; any free one if not given. */
+  readonly port?: number | undefined;
+}
+
+export interface EmbeddedDatabaseOptions extends InstallationPostgres {
   /** Tells the operator. */
   readonly report: (message: string) => void;
 }
 
-function startServer(options: EmbeddedDatabaseOptions, port: number | undefined): Promise<PostgresServer> {
+/** Starts an installation's Postgres, or takes over the one that runs. @throws PostgresError */
+export function startInstallationPostgres(options: InstallationPostgres): Promise<PostgresServer> {
   return startPostgresServer({
     dataDir: join(options.dataDir, 'postgres'),
     logFile: options.logFile,
     user: OWNER_ROLE,
     password: options.secrets.ownerPassword,
-    port,
+    port: options.port,
   });
+}
+
+/** The URL of the role that owns the installation's database. */
+export function ownerUrlOf(server: PostgresServer): string {
+  return server.url(DATABASE);
+}
+
+/** The URL of the applications' role, from the owner's. */
+export function applicationUrl(ownerUrl: string, secrets: Secrets): string {
+  const url = new URL(ownerUrl);
+  url.username = APP_ROLE;
+  url.password = secrets.appPassword;
+  return url.href;
 }
 
 async function ensureDatabase(serverUrl: string): Promise<void> {

@@ -20,9 +20,9 @@ export interface AdminCall<Answer> {
   /** Below `/admin/v1`. */
   readonly path: string;
   readonly answer: z.ZodType<Answer>;
-  /** Makes it a POST. */
+  /** Makes it a POST, unless another method is named. */
   readonly body?: unknown;
-  readonly method?: 'DELETE';
+  readonly method?: 'DELETE' | 'PATCH';
   readonly idempotencyKey?: string;
 }
 

@@ -1,11 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import {
+  OPERATOR_TOKEN_USE,
+  renewOperatorToken,
+  revokeOperatorToken,
+  type RunStatement,
+} from '@tollgate/persistence';
 import type { MasterKey } from '@tollgate/runtime';
 import { Client } from 'pg';
 import { DEMO_MODEL } from '../demo-upstream/demo-model.js';
 import { AdminClient } from './admin-client.js';
 import { DEMO_DEPLOYMENT, OPENAI_DEPLOYMENT, setUpDemoUpstream, setUpOpenAi } from './catalog-set-up.js';
 import { setUpDemoAccount, type DemoAccount } from './first-run.js';
-import { renewOperatorToken, revokeOperatorTokens } from './operator-tokens.js';
+import { compareDeployment, followDeployment, type WantedDeployment } from './known-deployments.js';
 import { messageOf } from '../thrown.js';
 
 /** The operator's own token, and the one that the launcher uses for a moment. */
@@ -41,30 +47,89 @@ export async function setUp(options: SetUpOptions): Promise<SetUpResult> {
   client.on('error', () => undefined);
   await client.connect();
   try {
-    await revokeOperatorTokens(client, SET_UP_TOKEN_NAME);
-    await followDemoUpstream(client, options.demoUpstream.baseUrl);
-    const wantsOpenAi = options.openai !== null && !(await hasDeployment(client, OPENAI_DEPLOYMENT));
-    if (!options.isFirstRun && !wantsOpenAi) return { firstRun: null, openaiModels: null };
-    return await setUpThroughAdmin({ ...options, client, openai: wantsOpenAi ? options.openai : null });
+    await revokeOperatorToken(statementsOf(client), SET_UP_TOKEN_NAME);
+    const tasks = await findTasks({ ...options, client });
+    if (!options.isFirstRun && !tasks.sellOpenAi && tasks.changed.length === 0) {
+      return { firstRun: null, openaiModels: null };
+    }
+    return await setUpThroughAdmin({ ...options, client, tasks });
   } finally {
     await client.end();
   }
 }
 
-async function setUpThroughAdmin(options: SetUpOptions & { client: Client }): Promise<SetUpResult> {
-  const { client, masterKey, isFirstRun, openai, report } = options;
-  const token = await renewOperatorToken({ client, masterKey, name: SET_UP_TOKEN_NAME });
-  const admin = new AdminClient(options.adminOrigin, token);
+/** What is to be done beside a first run. */
+interface Tasks {
+  readonly sellOpenAi: boolean;
+  /** Deployments of earlier starts that the environment now wants otherwise. */
+  readonly changed: readonly { readonly id: string; readonly wanted: WantedDeployment }[];
+}
+
+async function findTasks(options: SetUpOptions & { client: Client }): Promise<Tasks> {
+  const { client, masterKey, demoUpstream, openai } = options;
+  const wanted: WantedDeployment[] = [
+    { externalId: DEMO_DEPLOYMENT, baseUrl: demoUpstream.baseUrl, credential: demoUpstream.secret },
+  ];
+  if (openai !== null) {
+    wanted.push({ externalId: OPENAI_DEPLOYMENT, baseUrl: openai.baseUrl, credential: openai.apiKey });
+  }
+  const known = [];
+  for (const one of wanted) {
+    known.push({ wanted: one, found: await compareDeployment(client, masterKey, one) });
+  }
+  return {
+    sellOpenAi: known.some(
+      ({ wanted: { externalId }, found }) => externalId === OPENAI_DEPLOYMENT && found.state === 'absent',
+    ),
+    changed: known.flatMap(({ wanted: one, found }) =>
+      found.state === 'different' ? [{ id: found.id, wanted: one }] : [],
+    ),
+  };
+}
+
+async function setUpThroughAdmin(
+  options: SetUpOptions & { client: Client; tasks: Tasks },
+): Promise<SetUpResult> {
+  const { client, masterKey, isFirstRun, openai, tasks, report } = options;
+  const run = statementsOf(client);
+  const renewToken = async (name: string): Promise<string> => {
+    const hashToken = (token: string): Buffer => masterKey.hashSecret(OPERATOR_TOKEN_USE, token);
+    return (await renewOperatorToken(run, { name, access: 'full', hashToken })).token;
+  };
+  const admin = new AdminClient(options.adminOrigin, await renewToken(SET_UP_TOKEN_NAME));
   try {
-    const openaiModels = openai === null ? null : await tryOpenAi({ admin, openai, report });
+    for (const { id, wanted } of tasks.changed) await tryToFollow({ admin, id, wanted, report });
+    const openaiModels =
+      openai === null || !tasks.sellOpenAi ? null : await tryOpenAi({ admin, openai, report });
     if (!isFirstRun) return { firstRun: null, openaiModels };
     await setUpDemoUpstream(admin, options.demoUpstream);
     const account = await setUpDemoAccount(admin);
-    const operatorToken = await renewOperatorToken({ client, masterKey, name: OPERATOR_TOKEN_NAME });
+    const operatorToken = await renewToken(OPERATOR_TOKEN_NAME);
     await waitUntilSold(options.gatewayOrigin, account.apiKey);
     return { firstRun: { ...account, operatorToken }, openaiModels };
   } finally {
-    await revokeOperatorTokens(client, SET_UP_TOKEN_NAME);
+    await revokeOperatorToken(run, SET_UP_TOKEN_NAME);
+  }
+}
+
+function statementsOf(client: Client): RunStatement {
+  return (text, params) => client.query(text, params);
+}
+
+/** An upstream that is refused now, by address say, keeps nobody from using the others. */
+async function tryToFollow(options: {
+  admin: AdminClient;
+  id: string;
+  wanted: WantedDeployment;
+  report: (message: string) => void;
+}): Promise<void> {
+  const { admin, id, wanted, report } = options;
+  const name = `The deployment with the external id "${wanted.externalId}"`;
+  try {
+    await followDeployment(admin, id, wanted);
+    report(`${name} now has the address and credential of this start: ${wanted.baseUrl}.`);
+  } catch (error) {
+    report(`${name} could not be given ${wanted.baseUrl}: ${messageOf(error)}`);
   }
 }
 
@@ -80,21 +145,6 @@ async function tryOpenAi(options: {
     options.report(`The upstream of OPENAI_API_KEY could not be registered: ${messageOf(error)}`);
     return null;
   }
-}
-
-/** The demo upstream may have been given another port since the last start. */
-async function followDemoUpstream(client: Client, baseUrl: string): Promise<void> {
-  await client.query(
-    'UPDATE tollgate.deployment SET base_url = $2, updated_at = now() WHERE external_id = $1 AND base_url <> $2',
-    [DEMO_DEPLOYMENT, baseUrl],
-  );
-}
-
-async function hasDeployment(client: Client, externalId: string): Promise<boolean> {
-  const { rowCount } = await client.query('SELECT FROM tollgate.deployment WHERE external_id = $1', [
-    externalId,
-  ]);
-  return rowCount !== 0;
 }
 
 /** The gateway hears of the new key and model within a second: what is printed next has to work at once. */

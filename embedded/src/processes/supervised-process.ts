@@ -39,6 +39,7 @@ export class SupervisedProcess {
   private failures = 0;
   private wasReady = false;
   private stopping: Promise<void> | null = null;
+  private isReplaced = false;
   private restart: NodeJS.Timeout | null = null;
 
   constructor(private readonly spec: ProcessSpec) {}
@@ -89,6 +90,17 @@ export class SupervisedProcess {
     this.wasReady = true;
   }
 
+  /** Lets it end its work, and starts it anew at once: what it runs was built again. */
+  async replace(): Promise<void> {
+    if (this.stopping !== null || this.isReplaced) return;
+    this.isReplaced = true;
+    await this.end();
+    this.isReplaced = false;
+    this.failures = 0;
+    // A stop may have come meanwhile; this test follows an await.
+    if (!this.isStopping()) this.start();
+  }
+
   /** Lets it end its work and stop; one that takes too long is killed. */
   stop(): Promise<void> {
     this.stopping ??= this.end();
@@ -100,6 +112,10 @@ export class SupervisedProcess {
     this.stopping ??= Promise.resolve();
     if (this.restart !== null) clearTimeout(this.restart);
     this.signal('SIGKILL');
+  }
+
+  private isStopping(): boolean {
+    return this.stopping !== null;
   }
 
   private async end(): Promise<void> {
@@ -119,7 +135,7 @@ export class SupervisedProcess {
   }
 
   private onEnd(how: string, livedMs: number): void {
-    if (this.stopping !== null) return;
+    if (this.stopping !== null || this.isReplaced) return;
     if (livedMs > STABLE_MS) this.failures = 0;
     this.failures += 1;
     const waitMs = restartDelayMs(this.failures);

@@ -22,7 +22,30 @@ const event = {
 
 describe('parseUsageJob', () => {
   it('reads well-formed events', () => {
-    expect(parseUsageJob({ version: 1, events: [event] })).toEqual({ events: [event], malformed: [] });
+    expect(parseUsageJob({ version: 1, events: [event] })).toEqual({
+      events: [event],
+      malformed: [],
+      traces: new Map(),
+    });
+  });
+
+  it('reads which requests are traced', () => {
+    const traces = { [event.requestId]: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' };
+    const parsed = parseUsageJob({ version: 1, events: [event], traces });
+    expect(parsed.traces).toEqual(new Map(Object.entries(traces)));
+    expect(parsed.events).toEqual([event]);
+  });
+
+  it.each([null, [], 'text', { [event.requestId]: 7 }])(
+    'reads the events beside traces that are %j',
+    (traces) => {
+      const parsed = parseUsageJob({ version: 1, events: [event], traces });
+      expect([parsed.events, parsed.traces]).toEqual([[event], new Map()]);
+    },
+  );
+
+  it('ignores members of the envelope that a newer gateway adds', () => {
+    expect(parseUsageJob({ version: 1, events: [event], later: { deep: [1] } }).events).toEqual([event]);
   });
 
   it.each([

@@ -17,6 +17,11 @@ export const USAGE_JOB_EVENTS_MAX = 200;
 export interface UsageJob {
   readonly version: typeof USAGE_JOB_VERSION;
   readonly events: readonly UsageEvent[];
+  /**
+   * W3C `traceparent` by request id, of those requests only whose trace is recorded. It stands beside the events and not in
+   * them: their schema is strict, and a worker that does not know this member has to read them all the same.
+   */
+  readonly traces?: Readonly<Record<string, string>>;
 }
 
 /** A job of a version that this build does not know. It is left for a build that does, never acknowledged. */
@@ -24,12 +29,19 @@ export class UnknownUsageJobVersionError extends Error {
   override readonly name = 'UnknownUsageJobVersionError';
 }
 
-const envelopeSchema = z.object({ version: z.unknown(), events: z.array(z.unknown()).max(10_000) });
+const envelopeSchema = z.object({
+  version: z.unknown(),
+  events: z.array(z.unknown()).max(10_000),
+  // What cannot be read of it is not worth a word: events matter, traces do not.
+  traces: z.record(z.string(), z.string().max(100)).catch({}).default({}),
+});
 
 /** A job's content: the events that are well formed, and those that are not, as they came, each with the reason. */
 export interface ParsedUsageJob {
   readonly events: UsageEvent[];
   readonly malformed: { readonly body: unknown; readonly reason: string }[];
+  /** `traceparent` by request id, of requests whose trace is recorded. */
+  readonly traces: ReadonlyMap<string, string>;
 }
 
 /**
@@ -44,7 +56,8 @@ export function parseUsageJob(data: unknown): ParsedUsageJob {
       `usage job of contract version ${version}; this build reads version ${String(USAGE_JOB_VERSION)}`,
     );
   }
-  const parsed: ParsedUsageJob = { events: [], malformed: [] };
+  const traces = new Map(Object.entries(envelope.data.traces));
+  const parsed: ParsedUsageJob = { events: [], malformed: [], traces };
   for (const body of envelope.data.events) {
     const event = usageEventSchema.safeParse(body);
     if (event.success) parsed.events.push(event.data);

@@ -93,18 +93,22 @@ function grants(app: string): string {
 
     GRANT INSERT (id, name, external_id, status, plan, multiplier_ppm, metadata, floor, dialect, created_at, updated_at),
       UPDATE (name, external_id, status, plan, multiplier_ppm, metadata, dialect, updated_at) ON tollgate.account TO ${app};
-    GRANT INSERT, UPDATE (display_name, owned_by, context_tokens, output_tokens_max, updated_at)
+    GRANT INSERT, UPDATE (display_name, owned_by, context_tokens, output_tokens_max, updated_at, deleted_at)
       ON tollgate.model TO ${app};
-    GRANT INSERT, UPDATE (name, external_id, base_url, credential, status, apis, settings, updated_at)
+    GRANT INSERT, UPDATE (name, external_id, base_url, credential, status, apis, settings, updated_at, deleted_at)
       ON tollgate.deployment TO ${app};
     GRANT INSERT, DELETE, UPDATE (upstream_model, priority, weight) ON tollgate.deployment_model TO ${app};
     GRANT INSERT, UPDATE (name, external_id, allowed_models, status, expires_at, dialect, updated_at)
       ON tollgate.api_key TO ${app};
-    GRANT INSERT, UPDATE (last_used_at, revoked_at) ON tollgate.operator_token TO ${app};
+    GRANT INSERT, UPDATE (name, access, last_used_at, revoked_at) ON tollgate.operator_token TO ${app};
+    GRANT UPDATE (points_label, nano_per_point, empty_completions, dashboard_mode, no_credit_status, updated_at)
+      ON tollgate.setting TO ${app};
+    GRANT INSERT (dead_letter_id, outcome, reason, charged, absorbed) ON tollgate.dead_letter_decision TO ${app};
     GRANT INSERT ON tollgate.price, tollgate.idempotency_record, tollgate.audit_log TO ${app};
 
     GRANT EXECUTE ON FUNCTION tollgate.hold_batch, tollgate.touch_batch, tollgate.close_batch, tollgate.settle_batch,
-      tollgate.quarantine_event, tollgate.expire_holds, tollgate.adjust, tollgate.ensure_usage_partitions TO ${app};
+      tollgate.quarantine_event, tollgate.open_dead_letter, tollgate.discard_dead_letter, tollgate.expire_holds, tollgate.adjust, tollgate.set_floor,
+      tollgate.ensure_usage_partitions TO ${app};
 
     GRANT USAGE ON SCHEMA bullmq TO ${app};
     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA bullmq TO ${app};

@@ -5,6 +5,7 @@ import { findApiKeyByHash } from './api-key-row.js';
 import { loadCatalogRows, readCatalogVersion } from './catalog-rows.js';
 import { createPool } from './pool.js';
 import { readPrice } from './price-row.js';
+import { DEFAULT_SETTINGS } from './settings.js';
 
 // Real: Postgres, as the application role.
 
@@ -52,6 +53,7 @@ describe('loadCatalogRows', () => {
   it('reads an empty catalog', async () => {
     expect(await loadCatalogRows(app)).toEqual({
       version: 1n,
+      settings: DEFAULT_SETTINGS,
       models: [],
       deployments: [],
       prices: [],
@@ -71,6 +73,7 @@ describe('loadCatalogRows', () => {
     const priceId = await newPrice({ model: 'small', rate: '150000', from: '-1 hour' });
     expect(await loadCatalogRows(app)).toEqual({
       version: await readCatalogVersion(app),
+      settings: DEFAULT_SETTINGS,
       models: [
         {
           id: 'small',
@@ -106,6 +109,45 @@ describe('loadCatalogRows', () => {
     });
   });
 
+  it('leaves out what is deleted, and a deleted model wherever it is served', async () => {
+    for (const id of ['kept', 'gone']) await newModel(id);
+    const [kept, gone] = [await newDeployment('kept'), await newDeployment('gone')];
+    for (const [deploymentId, model] of [
+      [kept, 'kept'],
+      [kept, 'gone'],
+      [gone, 'kept'],
+    ]) {
+      await app.query(
+        'INSERT INTO tollgate.deployment_model (deployment_id, model, upstream_model) VALUES ($1, $2, $2)',
+        [deploymentId, model],
+      );
+    }
+    let version = await readCatalogVersion(app);
+    for (const table of ['model', 'deployment']) {
+      const column = table === 'model' ? 'id' : 'name';
+      await app.query(`UPDATE tollgate.${table} SET deleted_at = now() WHERE ${column} = 'gone'`);
+      const next = await readCatalogVersion(app);
+      expect(next).toBe(version + 1n);
+      version = next;
+    }
+    const { models, deployments } = await loadCatalogRows(app);
+    expect(models.map(({ id }) => id)).toEqual(['kept']);
+    expect(deployments.map(({ id, models }) => [id, models.map(({ model }) => model)])).toEqual([
+      [kept, ['kept']],
+    ]);
+  });
+
+  it('keeps a deployment of which every model is deleted', async () => {
+    await newModel('gone');
+    const id = await newDeployment('empty');
+    await app.query(
+      `INSERT INTO tollgate.deployment_model (deployment_id, model, upstream_model) VALUES ($1, 'gone', 'gone')`,
+      [id],
+    );
+    await app.query('UPDATE tollgate.model SET deleted_at = now()');
+    expect(await loadCatalogRows(app)).toMatchObject({ models: [], deployments: [{ id, models: [] }] });
+  });
+
   it('takes the price in force for each model and plan, and says when the next one comes', async () => {
     await newModel('small');
     await newPrice({ model: 'small', rate: '1', from: '-2 days' });
@@ -131,11 +173,13 @@ describe('loadCatalogRows', () => {
 });
 
 describe('readPrice', () => {
+  const select = async (text: string, params: unknown[]) => (await app.query(text, params)).rows;
+
   it('finds a price by its id, also one that is no longer in force', async () => {
     await newModel('small');
     const old = await newPrice({ model: 'small', rate: '1', from: '-2 days' });
     await newPrice({ model: 'small', rate: '2', from: '-1 day' });
-    expect(await readPrice(app, old)).toEqual({
+    expect(await readPrice(select, old)).toEqual({
       id: old,
       model: 'small',
       plan: 'default',
@@ -143,7 +187,7 @@ describe('readPrice', () => {
       perRequestNano: 7n,
       minimumChargeNano: 8_999_999_999_999_999n,
     });
-    expect(await readPrice(app, uuidv7())).toBeNull();
+    expect(await readPrice(select, uuidv7())).toBeNull();
   });
 });
 

@@ -2,6 +2,7 @@ import type { Price } from '@tollgate/pricing';
 import type { Pool, PoolClient } from 'pg';
 import type { DeploymentProvider } from './entities/deployment.entity.js';
 import { toPrice, type PriceColumns } from './price-row.js';
+import { readSettings, type Settings } from './settings.js';
 
 export interface ModelRow {
   readonly id: string;
@@ -31,13 +32,14 @@ export interface DeploymentModelRow {
   readonly weight: number;
 }
 
-/** All that routing and pricing need, as of one moment by Postgres' clock. */
+/** All that routing and pricing need, as of one moment by Postgres' clock. What is deleted is not in it. */
 export interface CatalogRows {
   readonly version: bigint;
   readonly models: readonly ModelRow[];
   readonly deployments: readonly DeploymentRow[];
   /** The prices in force: at most one for each model and plan. */
   readonly prices: readonly Price[];
+  readonly settings: Settings;
   /** Milliseconds until the next price comes into force; null if none is waiting. */
   readonly nextPriceInMs: number | null;
 }
@@ -61,6 +63,7 @@ export async function loadCatalogRows(pool: Pool): Promise<CatalogRows> {
       models: await selectModels(client),
       deployments: await selectDeployments(client),
       prices: await selectPrices(client),
+      settings: await readSettings(client),
       nextPriceInMs: await selectNextPrice(client),
     };
     await client.query('COMMIT');
@@ -85,7 +88,7 @@ async function selectModels(client: PoolClient): Promise<ModelRow[]> {
   const { rows } = await client.query<ModelRow>(
     `SELECT id, owned_by AS "ownedBy", context_tokens AS "contextTokens", output_tokens_max AS "outputTokensMax",
             created_at AS "createdAt"
-       FROM tollgate.model ORDER BY id`,
+       FROM tollgate.model WHERE deleted_at IS NULL ORDER BY id`,
   );
   return rows;
 }
@@ -95,8 +98,9 @@ async function selectDeployments(client: PoolClient): Promise<DeploymentRow[]> {
     `SELECT d.id, d.name, d.provider, d.base_url AS "baseUrl", d.credential, d.apis, d.settings,
             COALESCE(jsonb_agg(jsonb_build_object('model', m.model, 'upstreamModel', m.upstream_model,
                 'priority', m.priority, 'weight', m.weight) ORDER BY m.model) FILTER (WHERE m.model IS NOT NULL), '[]') AS models
-       FROM tollgate.deployment d LEFT JOIN tollgate.deployment_model m ON m.deployment_id = d.id
-      WHERE d.status = 'active' GROUP BY d.id ORDER BY d.id`,
+       FROM tollgate.deployment d LEFT JOIN (tollgate.deployment_model m
+              JOIN tollgate.model ON model.id = m.model AND model.deleted_at IS NULL) ON m.deployment_id = d.id
+      WHERE d.status = 'active' AND d.deleted_at IS NULL GROUP BY d.id ORDER BY d.id`,
   );
   return rows;
 }

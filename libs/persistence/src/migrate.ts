@@ -24,7 +24,7 @@ export interface MigrateOptions {
 /**
  * Brings a database, empty or filled, to this build's schema: our migrations, BullMQ's, the months of usage up to
  * three ahead, and the application role with its rights. Running it again changes nothing; several at once take turns.
- * @throws MigrationError, SchemaVersionError, or the driver's error; each migration is applied whole or not at all.
+ * @throws MigrationError, SchemaVersionError, or the driver's error; our migrations are applied together or not at all.
  */
 export async function migrate(options: MigrateOptions): Promise<void> {
   const role = readApplicationRole(options);

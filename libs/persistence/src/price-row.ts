@@ -1,5 +1,4 @@
 import type { Price, UnitKind } from '@tollgate/pricing';
-import type { Pool } from 'pg';
 
 /** A price as Postgres hands it out: bigint columns and rates as decimal strings. */
 export interface PriceColumns {
@@ -12,12 +11,16 @@ export interface PriceColumns {
 }
 
 /** The price with this id, in force or not; null if there is none. Prices never change. */
-export async function readPrice(pool: Pool, priceId: string): Promise<Price | null> {
-  const { rows } = await pool.query<PriceColumns>(
+export async function readPrice(
+  select: (text: string, params: unknown[]) => Promise<readonly unknown[]>,
+  priceId: string,
+): Promise<Price | null> {
+  const rows = await select(
     'SELECT id, model, plan, rates, per_request, minimum_charge FROM tollgate.price WHERE id = $1',
     [priceId],
   );
-  const [row] = rows;
+  // These are the columns that the statement names.
+  const [row] = rows as readonly PriceColumns[];
   return row === undefined ? null : toPrice(row);
 }
 

@@ -22,6 +22,7 @@ export {
   type PrivateNetworks,
   type UpstreamUrl,
 } from './upstream-address.js';
+export { UpstreamAddressError, upstreamLookup } from './upstream-lookup.js';
 export {
   NoAnswerError,
   UpstreamStreamError,

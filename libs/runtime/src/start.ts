@@ -1,14 +1,18 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { INestApplicationContext } from '@nestjs/common';
 import { ConfigError } from './config.js';
 import type { Health } from './health.js';
 import { createLogger, type Logger } from './logger.js';
+import { RedisError } from './redis-check.js';
 
 /** A process that is up. */
 export interface RunningProcess {
   readonly app: INestApplicationContext;
   readonly health: Health;
   readonly logger: Logger;
-  /** How long a stop may take before the process leaves without waiting further. */
+  /** How long it goes on serving after it was told to stop, not ready any more. */
+  readonly drainDelayMs: number;
+  /** How long the stop after that may take before the process leaves without waiting further. */
   readonly drainTimeoutMs: number;
 }
 
@@ -19,7 +23,7 @@ const EXIT_FAILED = 1;
 
 /**
  * Starts a process and stops it in order on SIGTERM, SIGINT, and when a parent that spawned it with an IPC channel is
- * gone: readiness turns to 503, then Nest's shutdown hooks run, then it exits. A process that cannot start says why in
+ * gone: readiness turns to 503 at once, after the drain delay Nest's shutdown hooks run, then it exits. A process that cannot start says why in
  * one line and exits with 1.
  */
 export function runProcess(name: string, boot: () => Promise<RunningProcess>): void {
@@ -39,7 +43,7 @@ export function runProcess(name: string, boot: () => Promise<RunningProcess>): v
     },
     (error: unknown) => {
       const logger = createLogger(name);
-      if (error instanceof ConfigError) logger.fatal(error.message);
+      if (error instanceof ConfigError || error instanceof RedisError) logger.fatal(error.message);
       else logger.fatal({ err: error }, 'could not start');
       process.exitCode = EXIT_FAILED;
       setImmediate(() => process.exit(EXIT_FAILED));
@@ -48,9 +52,10 @@ export function runProcess(name: string, boot: () => Promise<RunningProcess>): v
 }
 
 async function stopProcess(running: RunningProcess, reason: string): Promise<void> {
-  const { app, health, logger, drainTimeoutMs } = running;
-  logger.info({ reason }, 'stopping');
+  const { app, health, logger, drainDelayMs, drainTimeoutMs } = running;
+  logger.info({ reason, drainDelayMs }, 'stopping');
   health.drain();
+  await delay(drainDelayMs);
   const deadline = setTimeout(() => {
     logger.error({ drainTimeoutMs }, 'did not stop in time, leaving');
     process.exit(EXIT_FAILED);

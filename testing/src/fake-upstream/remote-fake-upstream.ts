@@ -12,9 +12,12 @@ const readySchema = z.object({ port: z.number() });
 const START_TIMEOUT_MS = 20_000;
 const ARRIVALS_TIMEOUT_MS = 10_000;
 
-/** Controls a fake upstream that already runs in another process or container; `stop` leaves it running. */
-export function connectFakeUpstream(origin: string): FakeUpstream {
-  return new RemoteFakeUpstream(new URL(origin), null);
+/**
+ * Controls a fake upstream that already runs in another process or container; `stop` leaves it running. Its base URL may be
+ * given where others reach it at another address than this process does.
+ */
+export function connectFakeUpstream(origin: string, options: { baseUrl?: string } = {}): FakeUpstream {
+  return new RemoteFakeUpstream({ origin: new URL(origin), child: null, ...options });
 }
 
 /**
@@ -50,21 +53,22 @@ export async function spawnFakeUpstream(
   });
   child.unref();
   child.channel?.unref();
-  return new RemoteFakeUpstream(new URL(`http://127.0.0.1:${port}`), child);
+  return new RemoteFakeUpstream({ origin: new URL(`http://127.0.0.1:${port}`), child });
 }
 
 class RemoteFakeUpstream implements FakeUpstream {
-  constructor(
-    private readonly origin: URL,
-    private readonly child: ChildProcess | null,
-  ) {}
+  private readonly origin: URL;
+  private readonly child: ChildProcess | null;
+  readonly baseUrl: string;
+
+  constructor(place: { origin: URL; child: ChildProcess | null; baseUrl?: string }) {
+    this.origin = place.origin;
+    this.child = place.child;
+    this.baseUrl = place.baseUrl ?? new URL('/v1', place.origin).href;
+  }
 
   get port(): number {
     return Number(this.origin.port || 80);
-  }
-
-  get baseUrl(): string {
-    return new URL('/v1', this.origin).href;
   }
 
   async behave(behaviour: BehaviourInput): Promise<void> {

@@ -10,12 +10,20 @@ import {
   planField,
 } from '../http/fields.js';
 import { pageParameters } from '../http/page.js';
+import { searchField } from '../http/text-search.js';
 import { balanceSchema } from './balance.js';
 
 const MULTIPLIER_PPM_MAX = 1_000_000_000n;
 
+/** A factor on every cost, as answers show it. */
+const multiplierText = z.string().meta({
+  description: 'A factor on every cost, a decimal string from "0" to "1000".',
+  pattern: String.raw`^\d{1,4}(\.\d{1,6})?$`,
+  examples: ['1.25'],
+});
+
 /** A factor on every cost, such as "1.25", read as parts per million: six decimals are exact, as in a rate. */
-const multiplierField = z.string().transform(exactly(parseMultiplier)).transform(Number);
+const multiplierField = multiplierText.transform(exactly(parseMultiplier)).transform(Number);
 
 export const createAccountSchema = z.strictObject({
   name: nameField,
@@ -33,6 +41,7 @@ export const patchAccountSchema = z.strictObject({
   status: z.enum(['active', 'suspended']).optional(),
   plan: planField.optional(),
   multiplier: multiplierField.optional(),
+  floor: amountField.optional(),
   dialect: dialectField.optional(),
   /** A merge patch: null removes a field. */
   metadata: metadataField.nullish(),
@@ -41,24 +50,26 @@ export const patchAccountSchema = z.strictObject({
 export const listAccountsSchema = z.strictObject({
   ...pageParameters,
   /** Part of a name or of an external id, in any case. */
-  q: z.string().min(1).max(200).optional(),
+  q: searchField.optional(),
   status: z.enum(['active', 'suspended']).optional(),
   externalId: z.string().max(200).optional(),
 });
 
-export const accountSchema = z.strictObject({
-  id: z.uuid(),
-  name: z.string(),
-  externalId: z.string().nullable(),
-  status: z.enum(['active', 'suspended']),
-  plan: z.string(),
-  multiplier: z.string(),
-  dialect: z.string().nullable(),
-  metadata: z.record(z.string(), z.unknown()),
-  balance: balanceSchema,
-  createdAt: z.iso.datetime(),
-  updatedAt: z.iso.datetime(),
-});
+export const accountSchema = z
+  .strictObject({
+    id: z.uuid(),
+    name: z.string(),
+    externalId: z.string().nullable(),
+    status: z.enum(['active', 'suspended']),
+    plan: z.string(),
+    multiplier: multiplierText,
+    dialect: z.string().nullable(),
+    metadata: z.record(z.string(), z.unknown()),
+    balance: balanceSchema,
+    createdAt: z.iso.datetime(),
+    updatedAt: z.iso.datetime(),
+  })
+  .meta({ id: 'Account' });
 
 export type CreateAccount = z.infer<typeof createAccountSchema>;
 export type PatchAccount = z.infer<typeof patchAccountSchema>;

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { startAdmin, type AdminUnderTest } from '../admin.spec-kit.js';
+import { openAccount, startAdmin, type AdminUnderTest } from '../admin.spec-kit.js';
 import { accountSchema } from './account.schema.js';
 
 let admin: AdminUnderTest;
@@ -152,7 +152,48 @@ describe('PATCH /accounts/{id}', () => {
     expect((await admin.call('PATCH', path, { body: { dialect: null } })).body.dialect).toBeNull();
   });
 
-  it('does not move money: floor is not a field of it', async () => {
+  it('sets the floor that the balance allows, and tells gateways', async () => {
+    const id = await openAccount(admin, '10');
+    const path = `/accounts/${id}`;
+    const before = await admin.owner.query('SELECT version FROM tollgate.catalog_version');
+    const line = await admin.call('PATCH', path, { body: { floor: '-2.5', name: 'Bo' } });
+    expect(line.body).toMatchObject({
+      name: 'Bo',
+      balance: { posted: '10', held: '0', available: '12.5', floor: '-2.5' },
+    });
+    const after = await admin.owner.query('SELECT version FROM tollgate.catalog_version');
+    expect(Number(after.rows[0].version)).toBeGreaterThan(Number(before.rows[0].version));
+    const reserve = await admin.call('PATCH', path, { body: { floor: '10' } });
+    expect(reserve.body.balance).toEqual({ posted: '10', held: '0', available: '0', floor: '10' });
+    const { body: audit } = await admin.call('GET', `/audit?target=account/${id}`);
+    expect(audit.data[0]).toMatchObject({
+      action: 'account.update',
+      before: { balance: { floor: '-2.5' } },
+      after: { balance: { floor: '10' } },
+    });
+  });
+
+  it('refuses a floor above what is there and not held, and then changes nothing else either', async () => {
+    const id = await openAccount(admin, '10');
+    await admin.owner.query(`SELECT * FROM tollgate.hold_batch($1)`, [
+      JSON.stringify([{ r: randomUUID(), a: id, total: 4e9, ttl: 90 }]),
+    ]);
+    const { body: before } = await admin.call('GET', `/accounts/${id}`);
+    const refused = await admin.call('PATCH', `/accounts/${id}`, { body: { floor: '6.1', name: 'Bo' } });
+    expect([refused.status, refused.body.code]).toEqual([409, 'would_break_floor']);
+    expect(refused.body.detail).toContain('lower floor');
+    expect((await admin.call('GET', `/accounts/${id}`)).body).toEqual(before);
+    const allowed = await admin.call('PATCH', `/accounts/${id}`, { body: { floor: '6' } });
+    expect(allowed.body.balance.available).toBe('0');
+  });
+
+  it.each(['-9000000.000000001', 5, '1e3', null])('takes no floor of %j', async (floor) => {
+    const { body } = await admin.call('POST', '/accounts', { body: { name: 'Ada' } });
+    const answer = await admin.call('PATCH', `/accounts/${body.id}`, { body: { floor } });
+    expect([answer.status, answer.body.errors[0].pointer]).toEqual([422, '/floor']);
+  });
+
+  it('does not move money: the balance is not a field of it', async () => {
     const { body } = await admin.call('POST', '/accounts', { body: { name: 'Ada' } });
     const answer = await admin.call('PATCH', `/accounts/${body.id}`, { body: { balance: { posted: '5' } } });
     expect([answer.status, answer.body.errors[0].pointer]).toEqual([422, '/balance']);

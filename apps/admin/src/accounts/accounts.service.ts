@@ -1,15 +1,18 @@
 import { Injectable } from '@nestjs/common';
+import { setFloor } from '@tollgate/ledger';
 import { AccountEntity } from '@tollgate/persistence';
 import { DataSource, type EntityManager, type ObjectLiteral, type SelectQueryBuilder } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { AuditedChanges } from '../audit/audited-changes.js';
+import { editItem } from '../audit/edited-item.js';
 import type { Actor } from '../auth/operator.js';
+import { Tagged, type Precondition } from '../http/etag.js';
 import { metadataField } from '../http/fields.js';
-import { escapeLike } from '../http/like-pattern.js';
 import { mergePatch } from '../http/merge-patch.js';
 import { PageReader, type Page } from '../http/page.js';
 import { Problem, invalidField, notFound } from '../http/problem.js';
+import { whereTextIn } from '../http/text-search.js';
 import {
   formatMultiplier,
   type AccountView,
@@ -35,7 +38,7 @@ export class AccountsService {
   ) {}
 
   /** Opens an account with nothing on it. @throws Problem 409 for a floor above 0, or an external id that is taken. */
-  async create(actor: Actor, asked: CreateAccount): Promise<AccountView> {
+  async create(actor: Actor, asked: CreateAccount): Promise<Tagged<AccountView>> {
     if (asked.floor > 0n) {
       throw new Problem(
         'would_break_floor',
@@ -51,38 +54,46 @@ export class AccountsService {
     } satisfies Partial<AccountEntity>;
     return this.changes.run(actor, async (manager) => {
       await manager.insert<ObjectLiteral>(AccountEntity, row);
-      const after = await readAccount(manager, row.id);
-      const target = targetOf(row.id);
-      return { answer: after, audit: [{ action: 'account.create', target, before: null, after }] };
+      const created = await readAccount(manager, row.id);
+      const audit = { action: 'account.create', target: targetOf(row.id), before: null, after: created.item };
+      return { answer: created, audit: [audit] };
     });
   }
 
-  async read(id: string): Promise<AccountView> {
+  async read(id: string): Promise<Tagged<AccountView>> {
     return readAccount(this.dataSource.manager, id);
   }
 
-  /** Changes what is given. A suspended account's new requests are refused; those under way finish. */
-  async patch(actor: Actor, id: string, asked: PatchAccount): Promise<AccountView> {
-    return this.changes.run(actor, async (manager) => {
-      await lockAccount(manager, id);
-      const before = await readAccount(manager, id);
-      const { multiplier, metadata, ...fields } = asked;
-      const row: Partial<AccountEntity> = {
-        ...fields,
-        multiplierPpm: multiplier,
-        metadata: patchedMetadata(before.metadata, metadata),
-      };
-      await manager.update<ObjectLiteral>(AccountEntity, id, row);
-      const after = await readAccount(manager, id);
-      return { answer: after, audit: [{ action: 'account.update', target: targetOf(id), before, after }] };
+  /**
+   * Changes what is given. A suspended account's new requests are refused; those under way finish.
+   * @throws Problem 404, 412; 409 for a floor that the balance is below, or an external id that is taken.
+   */
+  async patch(
+    actor: Actor,
+    { id, precondition }: { id: string; precondition: Precondition },
+    asked: PatchAccount,
+  ): Promise<Tagged<AccountView>> {
+    return editItem(this.changes, actor, {
+      action: 'account.update',
+      target: targetOf(id),
+      precondition,
+      lock: (manager) => lockAccount(manager, id),
+      read: (manager) => readAccount(manager, id),
+      write: async (manager, before) => {
+        const { multiplier, metadata, floor, ...fields } = asked;
+        if (floor !== undefined) await changeFloor(manager, { accountId: id, floorNano: floor });
+        await manager.update<ObjectLiteral>(AccountEntity, id, {
+          ...fields,
+          multiplierPpm: multiplier,
+          metadata: patchedMetadata(before.metadata, metadata),
+        } satisfies Partial<Record<keyof AccountEntity, unknown>>);
+      },
     });
   }
 
   async list({ q, status, externalId, ...page }: ListAccounts): Promise<Page<AccountView>> {
     const query = accountsQuery(this.dataSource.manager);
-    if (q !== undefined) {
-      query.andWhere('(account.name ILIKE :q OR account.external_id ILIKE :q)', { q: `%${escapeLike(q)}%` });
-    }
+    whereTextIn(query, ['account.name', 'account.external_id'], q);
     if (status !== undefined) query.andWhere('account.status = :status', { status });
     if (externalId !== undefined) query.andWhere('account.external_id = :externalId', { externalId });
     return this.pages.read(page, {
@@ -107,13 +118,34 @@ export async function lockAccount(manager: EntityManager, id: string): Promise<v
   if (locked === null) throw notFound('account');
 }
 
-async function readAccount(manager: EntityManager, id: string): Promise<AccountView> {
+/** The ledger alone writes a floor: under the account's lock it compares with the balance as it is then. */
+async function changeFloor(
+  manager: EntityManager,
+  floor: { readonly accountId: string; readonly floorNano: bigint },
+): Promise<void> {
+  const outcome = await setFloor((text, params) => manager.query(text, params), floor);
+  if (outcome === 'set') return;
+  if (outcome === 'unknown_account') throw notFound('account');
+  if (outcome === 'out_of_range') throw invalidField('/floor', 'is beyond the largest amount');
+  throw new Problem(
+    'would_break_floor',
+    'The account has less than this floor now: posted minus held is below it. Top the account up first, or choose a lower floor.',
+  );
+}
+
+async function readAccount(manager: EntityManager, id: string): Promise<Tagged<AccountView>> {
   const { entities, raw } = await accountsQuery(manager)
     .where('account.id = :id', { id })
     .getRawAndEntities<unknown>();
   const [account] = entities;
   if (account === undefined) throw notFound('account');
-  return accountView(account, raw[0]);
+  return taggedAccount(accountView(account, raw[0]));
+}
+
+/** The balance moves with every request, so it is not part of the tag; the floor is an operator's, so it is. */
+function taggedAccount(account: AccountView): Tagged<AccountView> {
+  const { balance, ...state } = account;
+  return new Tagged(account, { ...state, floor: balance.floor });
 }
 
 function accountsQuery(manager: EntityManager): SelectQueryBuilder<AccountEntity> {

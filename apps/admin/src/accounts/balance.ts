@@ -1,15 +1,18 @@
 import { formatAmount } from '@tollgate/pricing';
 import { z } from 'zod';
+import { amountText } from '../http/fields.js';
 
 /** A balance as this API shows it: decimal strings of credits. */
-export const balanceSchema = z.strictObject({
-  posted: z.string(),
-  /** What open requests hold. Credits that the database set aside for a hold store are not shown as held. */
-  held: z.string(),
-  /** posted − held − floor: what the next request may use. */
-  available: z.string(),
-  floor: z.string(),
-});
+export const balanceSchema = z
+  .strictObject({
+    posted: amountText,
+    /** What open requests hold. Credits that the database set aside for a hold store are not shown as held. */
+    held: amountText,
+    /** posted − held − floor: what the next request may use. */
+    available: amountText,
+    floor: amountText,
+  })
+  .meta({ id: 'Balance' });
 
 export type BalanceView = z.infer<typeof balanceSchema>;
 

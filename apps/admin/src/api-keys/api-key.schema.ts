@@ -8,6 +8,7 @@ import {
   nameField,
 } from '../http/fields.js';
 import { pageParameters } from '../http/page.js';
+import { searchField } from '../http/text-search.js';
 
 const ALLOWED_MODELS_MAX = 1_000;
 
@@ -40,32 +41,40 @@ export const patchApiKeySchema = z.strictObject({
   status: z.enum(['active', 'disabled']).optional(),
 });
 
-export const listAccountApiKeysSchema = z.strictObject({ ...pageParameters });
+const apiKeyStatusField = z.enum(['active', 'disabled', 'revoked', 'expired']);
 
-export const listApiKeysSchema = z.strictObject({
+export const listAccountApiKeysSchema = z.strictObject({
   ...pageParameters,
+  /** Part of a name, of an external id, or of what is shown of the key, in any case. */
+  q: searchField.optional(),
+  status: apiKeyStatusField.optional(),
+});
+
+export const listApiKeysSchema = listAccountApiKeysSchema.extend({
   accountId: idField.optional(),
   externalId: z.string().max(200).optional(),
 });
 
-export const apiKeySchema = z.strictObject({
-  id: z.uuid(),
-  accountId: z.uuid(),
-  name: z.string(),
-  externalId: z.string().nullable(),
-  prefix: z.string(),
-  last4: z.string(),
-  allowedModels: z.array(z.string()).nullable(),
-  /** Expired is reckoned: an active key whose time has come. */
-  status: z.enum(['active', 'disabled', 'revoked', 'expired']),
-  expiresAt: z.iso.datetime().nullable(),
-  dialect: z.string().nullable(),
-  createdAt: z.iso.datetime(),
-  updatedAt: z.iso.datetime(),
-});
+export const apiKeySchema = z
+  .strictObject({
+    id: z.uuid(),
+    accountId: z.uuid(),
+    name: z.string(),
+    externalId: z.string().nullable(),
+    prefix: z.string(),
+    last4: z.string(),
+    allowedModels: z.array(z.string()).nullable(),
+    /** Expired is reckoned: an active key whose time has come. */
+    status: apiKeyStatusField,
+    expiresAt: z.iso.datetime().nullable(),
+    dialect: z.string().nullable(),
+    createdAt: z.iso.datetime(),
+    updatedAt: z.iso.datetime(),
+  })
+  .meta({ id: 'ApiKey' });
 
 /** The only answer that carries the key itself. */
-export const createdApiKeySchema = apiKeySchema.extend({ key: z.string() });
+export const createdApiKeySchema = apiKeySchema.extend({ key: z.string() }).meta({ id: 'CreatedApiKey' });
 
 export type CreateApiKey = z.infer<typeof createApiKeySchema>;
 export type PatchApiKey = z.infer<typeof patchApiKeySchema>;

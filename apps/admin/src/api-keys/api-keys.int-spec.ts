@@ -148,4 +148,38 @@ describe('lists of keys', () => {
     }
     expect((await admin.call('GET', `/accounts/${randomUUID()}/api-keys`)).status).toBe(404);
   });
+
+  it('find keys by part of a name, an external id, or what is shown of the key, and by status', async () => {
+    const accountId = await openAccount(admin);
+    const path = `/accounts/${accountId}/api-keys`;
+    const make = async (body: object) => (await admin.call('POST', path, { body })).body;
+    const laptop = await make({ name: 'My Laptop 100%', externalId: 'crm-key-7' });
+    const desk = await make({ name: 'desk' });
+    const late = await make({ name: 'late', expiresAt: '2099-01-01T00:00:00Z' });
+    const dead = await make({ name: 'dead' });
+    await admin.call('PATCH', `/api-keys/${desk.id}`, { body: { status: 'disabled' } });
+    await admin.call('DELETE', `/api-keys/${dead.id}`);
+    await admin.owner.query(`UPDATE tollgate.api_key SET expires_at = now() - interval '1 s' WHERE id = $1`, [
+      late.id,
+    ]);
+    const find = async (query: string) =>
+      (await admin.call('GET', `/api-keys?accountId=${accountId}&${query}`)).body.data.map(
+        ({ name }: { name: string }) => name,
+      );
+    expect(await find('q=lapTOP')).toEqual([laptop.name]);
+    expect(await find('q=100%25')).toEqual([laptop.name]);
+    expect(await find('q=KEY-7')).toEqual([laptop.name]);
+    expect(await find(`q=${laptop.prefix}`)).toContain(laptop.name);
+    expect(await find(`q=${laptop.last4}`)).toContain(laptop.name);
+    expect(await find('q=_')).toEqual([]);
+    expect(await find('status=active')).toEqual([laptop.name]);
+    expect(await find('status=disabled')).toEqual(['desk']);
+    expect(await find('status=expired')).toEqual(['late']);
+    expect(await find('status=revoked')).toEqual(['dead']);
+    expect(await find('status=revoked&q=desk')).toEqual([]);
+    const ofAccount = await admin.call('GET', `${path}?status=expired&q=LATE`);
+    expect(ofAccount.body.data).toMatchObject([{ name: 'late', status: 'expired' }]);
+    const { body } = await admin.call('GET', '/api-keys?status=gone');
+    expect(body.errors[0].pointer).toBe('/status');
+  });
 });

@@ -4,10 +4,13 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { ADMIN_CONFIG, type AdminConfig } from '../admin.config.js';
 import { AuditedChanges } from '../audit/audited-changes.js';
+import { editItem } from '../audit/edited-item.js';
 import type { Actor } from '../auth/operator.js';
 import { requireModels } from '../catalog/required-models.js';
+import { Tagged, type Precondition } from '../http/etag.js';
 import { PageReader, type Page } from '../http/page.js';
 import { Problem, notFound } from '../http/problem.js';
+import { whereTextIn } from '../http/text-search.js';
 import { API_KEY_USE, displayParts, generateApiKey } from './api-key-secret.js';
 import type {
   ApiKeyView,
@@ -17,6 +20,15 @@ import type {
   ListApiKeys,
   PatchApiKey,
 } from './api-key.schema.js';
+
+/** The status as answers show it. */
+const STATUS_SQL = `CASE WHEN key.status = 'active' AND key.expires_at <= :now THEN 'expired' ELSE key.status END`;
+
+/** A key that is to be changed, if it is in the state that the caller knows. */
+interface KeyToChange {
+  readonly id: string;
+  readonly precondition: Precondition;
+}
 
 @Injectable()
 export class ApiKeysService {
@@ -28,7 +40,7 @@ export class ApiKeysService {
   ) {}
 
   /** Makes a key. Its secret is in this answer and nowhere else: only its HMAC is kept. */
-  async create(actor: Actor, accountId: string, asked: CreateApiKey): Promise<CreatedApiKeyView> {
+  async create(actor: Actor, accountId: string, asked: CreateApiKey): Promise<Tagged<CreatedApiKeyView>> {
     const key = generateApiKey();
     const row = {
       ...asked,
@@ -38,48 +50,52 @@ export class ApiKeysService {
       externalId: asked.externalId ?? null,
       keyHash: this.config.MASTER_KEY.hashSecret(API_KEY_USE, key),
     };
-    const view = await this.changes.run(actor, async (manager) => {
+    const stored = await this.changes.run(actor, async (manager) => {
       await requireAccount(manager, accountId);
       await requireAllowedModels(manager, asked.allowedModels);
       await manager.insert(ApiKeyEntity, row);
-      const after = apiKeyView(await findKey(manager, row.id));
-      return {
-        answer: after,
-        audit: [{ action: 'api_key.create', target: targetOf(row.id), before: null, after }],
-      };
+      const created = taggedKey(await findKey(manager, row.id));
+      const audit = { action: 'api_key.create', target: targetOf(row.id), before: null, after: created.item };
+      return { answer: created, audit: [audit] };
     });
-    return { ...view, key };
+    return new Tagged({ ...stored.item, key }, stored.state);
   }
 
-  async read(id: string): Promise<ApiKeyView> {
-    return apiKeyView(await findKey(this.dataSource.manager, id));
+  async read(id: string): Promise<Tagged<ApiKeyView>> {
+    return taggedKey(await findKey(this.dataSource.manager, id));
   }
 
-  /** Changes what is given. @throws Problem 409 for a key that is revoked: that is for ever. */
-  async patch(actor: Actor, id: string, asked: PatchApiKey): Promise<ApiKeyView> {
-    return this.changes.run(actor, async (manager) => {
-      const key = await lockKey(manager, id);
-      if (key.status === 'revoked') throw new Problem('already_revoked', 'A revoked API key stays as it is.');
-      await requireAllowedModels(manager, asked.allowedModels ?? null);
-      await manager.update(ApiKeyEntity, id, asked);
-      const before = apiKeyView(key);
-      const after = apiKeyView(await findKey(manager, id));
-      return { answer: after, audit: [{ action: 'api_key.update', target: targetOf(id), before, after }] };
+  /** Changes what is given. @throws Problem 404, 412; 409 for a key that is revoked: that is for ever. */
+  async patch(
+    actor: Actor,
+    { id, precondition }: KeyToChange,
+    asked: PatchApiKey,
+  ): Promise<Tagged<ApiKeyView>> {
+    return editItem(this.changes, actor, {
+      action: 'api_key.update',
+      target: targetOf(id),
+      precondition,
+      lock: (manager) => lockKey(manager, id),
+      read: async (manager) => taggedKey(await findKey(manager, id)),
+      write: async (manager, { status }) => {
+        if (status === 'revoked') throw new Problem('already_revoked', 'A revoked API key stays as it is.');
+        await requireAllowedModels(manager, asked.allowedModels ?? null);
+        await manager.update(ApiKeyEntity, id, asked);
+      },
     });
   }
 
-  /** Revokes a key for ever; again changes nothing. */
-  async revoke(actor: Actor, id: string): Promise<void> {
+  /** Revokes a key for ever; again changes nothing, whatever the precondition. @throws Problem 404, 412 */
+  async revoke(actor: Actor, { id, precondition }: KeyToChange): Promise<void> {
     await this.changes.run(actor, async (manager) => {
       const key = await lockKey(manager, id);
       if (key.status === 'revoked') return { answer: undefined, audit: [] };
+      const before = taggedKey(key);
+      precondition.require(before);
       await manager.update(ApiKeyEntity, id, { status: 'revoked' });
-      const before = apiKeyView(key);
       const after = apiKeyView(await findKey(manager, id));
-      return {
-        answer: undefined,
-        audit: [{ action: 'api_key.revoke', target: targetOf(id), before, after }],
-      };
+      const audit = { action: 'api_key.revoke', target: targetOf(id), before: before.item, after };
+      return { answer: undefined, audit: [audit] };
     });
   }
 
@@ -88,10 +104,12 @@ export class ApiKeysService {
     return this.list({ ...page, accountId });
   }
 
-  async list({ accountId, externalId, ...page }: ListApiKeys): Promise<Page<ApiKeyView>> {
+  async list({ accountId, externalId, q, status, ...page }: ListApiKeys): Promise<Page<ApiKeyView>> {
     const query = this.dataSource.manager.createQueryBuilder(ApiKeyEntity, 'key');
     if (accountId !== undefined) query.andWhere('key.account_id = :accountId', { accountId });
     if (externalId !== undefined) query.andWhere('key.external_id = :externalId', { externalId });
+    whereTextIn(query, ['key.name', 'key.external_id', 'key.prefix', 'key.last4'], q);
+    if (status !== undefined) query.andWhere(`(${STATUS_SQL}) = :status`, { status, now: new Date() });
     return this.pages.read(page, {
       name: 'api-keys',
       query,
@@ -122,6 +140,12 @@ async function lockKey(manager: EntityManager, id: string): Promise<ApiKeyEntity
   const key = await manager.findOne(ApiKeyEntity, { where: { id }, lock: { mode: 'for_no_key_update' } });
   if (key === null) throw notFound('API key');
   return key;
+}
+
+/** Expiry is a matter of the clock: the tag stands for the status as it is stored. */
+function taggedKey(key: ApiKeyEntity): Tagged<ApiKeyView> {
+  const view = apiKeyView(key);
+  return new Tagged(view, { ...view, status: key.status });
 }
 
 function apiKeyView(key: ApiKeyEntity): ApiKeyView {

@@ -14,7 +14,7 @@ async function ask(authorization: string | undefined, url = '/admin/v1/me') {
 describe('operator tokens', () => {
   it('name the operator', async () => {
     const { status, body } = await admin.call('GET', '/me');
-    expect([status, body]).toEqual([200, { id: expect.any(String), name: 'tester' }]);
+    expect([status, body]).toEqual([200, { id: expect.any(String), name: 'tester', access: 'full' }]);
   });
 
   it('are needed for every path, known or not, and refused in one and the same way', async () => {

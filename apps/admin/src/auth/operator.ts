@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import type { OperatorAccess } from '@tollgate/persistence';
 import type { FastifyRequest } from 'fastify';
 
 /** Who is asking, known before anything else of a request is read. */
 export interface Operator {
   readonly tokenId: string;
   readonly name: string;
+  readonly access: OperatorAccess;
 }
 
 /** An operator in one request: what the audit log writes down for a change. */

@@ -1,18 +1,37 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { DeploymentEntity, DeploymentModelEntity } from '@tollgate/persistence';
-import { DataSource, In, type EntityManager } from 'typeorm';
+import { DeploymentEntity } from '@tollgate/persistence';
+import { DataSource, type EntityManager, type ObjectLiteral } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { ADMIN_CONFIG, type AdminConfig } from '../admin.config.js';
 import { AuditedChanges } from '../audit/audited-changes.js';
+import { deleteItem, editItem } from '../audit/edited-item.js';
 import type { Actor } from '../auth/operator.js';
+import type { Precondition, Tagged } from '../http/etag.js';
+import { mergePatch } from '../http/merge-patch.js';
 import { PageReader, type Page } from '../http/page.js';
 import { notFound } from '../http/problem.js';
-import type { CreateDeployment, DeploymentView, ListDeployments } from './deployment.schema.js';
+import { whereTextIn } from '../http/text-search.js';
+import {
+  CREDENTIAL_USE,
+  lockDeployment,
+  readDeployment,
+  replaceServedModels,
+  withServedModels,
+} from './deployment-rows.js';
+import type {
+  CreateDeployment,
+  DeploymentView,
+  ListDeployments,
+  PatchDeployment,
+} from './deployment.schema.js';
 import { requireModels } from './required-models.js';
 import { requireUpstreamUrl } from './upstream-url.js';
 
-/** What a credential is sealed for: the gateway opens it by the same use. */
-const CREDENTIAL_USE = 'credential';
+/** A deployment that is to be changed, if it is in the state that the caller knows. */
+interface DeploymentToChange {
+  readonly id: string;
+  readonly precondition: Precondition;
+}
 
 @Injectable()
 export class DeploymentsService {
@@ -24,39 +43,98 @@ export class DeploymentsService {
   ) {}
 
   /** @throws Problem 422 for a base URL that may not be an upstream, or an unknown model; 409 for a name that is taken. */
-  async create(actor: Actor, asked: CreateDeployment): Promise<DeploymentView> {
+  async create(actor: Actor, asked: CreateDeployment): Promise<Tagged<DeploymentView>> {
     const { models, credential, externalId = null, apis = null, ...fields } = asked;
     const row = {
       ...fields,
       id: uuidv7(),
       externalId,
       apis,
-      baseUrl: await requireUpstreamUrl(asked.baseUrl, this.config.UPSTREAM_PRIVATE_NETWORKS),
-      // An upstream without a credential has the empty one, so that nothing shows which have none.
-      credential: this.config.MASTER_KEY.seal(CREDENTIAL_USE, credential ?? ''),
+      baseUrl: await this.upstreamUrl(asked.baseUrl),
+      credential: this.sealed(credential ?? null),
     };
     return this.changes.run(actor, async (manager) => {
-      await requireModels(
-        manager,
-        models.map(({ model }, index) => ({ model, pointer: `/models/${index}/model` })),
-      );
+      await requireServable(manager, models);
       await manager.insert(DeploymentEntity, row);
-      await insertServedModels(manager, row.id, models);
-      const after = await readDeployment(manager, row.id);
-      const target = `deployment/${row.id}`;
-      return { answer: after, audit: [{ action: 'deployment.create', target, before: null, after }] };
+      await replaceServedModels(manager, row.id, models);
+      const created = await readDeployment(manager, row.id);
+      const audit = {
+        action: 'deployment.create',
+        target: targetOf(row.id),
+        before: null,
+        after: created.item,
+      };
+      return { answer: created, audit: [audit] };
     });
   }
 
-  async read(id: string): Promise<DeploymentView> {
+  async read(id: string): Promise<Tagged<DeploymentView>> {
     return readDeployment(this.dataSource.manager, id);
   }
 
-  async list({ model, status, externalId, ...page }: ListDeployments): Promise<Page<DeploymentView>> {
+  /**
+   * Changes what is given. Requests that are on their way to the deployment finish as it was.
+   * @throws Problem 404, 412, and those of `create`.
+   */
+  async patch(
+    actor: Actor,
+    { id, precondition }: DeploymentToChange,
+    asked: PatchDeployment,
+  ): Promise<Tagged<DeploymentView>> {
+    const { models, credential, settings, ...fields } = asked;
+    // Before the transaction: a name is resolved, which may take seconds.
+    const baseUrl = asked.baseUrl === undefined ? undefined : await this.upstreamUrl(asked.baseUrl);
+    return editItem(this.changes, actor, {
+      action: 'deployment.update',
+      target: targetOf(id),
+      precondition,
+      lock: async (manager) => {
+        if (!(await lockDeployment(manager, id))) throw notFound('deployment');
+      },
+      read: (manager) => readDeployment(manager, id),
+      write: async (manager, before) => {
+        await requireServable(manager, models ?? []);
+        await manager.update<ObjectLiteral>(DeploymentEntity, id, {
+          ...fields,
+          ...(baseUrl !== undefined && { baseUrl }),
+          ...(credential !== undefined && { credential: this.sealed(credential) }),
+          ...(settings !== undefined && {
+            settings: settings === null ? {} : mergePatch(before.settings, settings),
+          }),
+        } satisfies Partial<DeploymentEntity>);
+        if (models !== undefined) await replaceServedModels(manager, id, models);
+        return credential === undefined ? {} : { credential: credential === null ? 'removed' : 'replaced' };
+      },
+    });
+  }
+
+  /**
+   * Takes a deployment out of the catalog for ever, and forgets its credential; again changes nothing. Usage keeps its id.
+   * @throws Problem 404, 412
+   */
+  async delete(actor: Actor, { id, precondition }: DeploymentToChange): Promise<void> {
+    await deleteItem(this.changes, actor, {
+      action: 'deployment.delete',
+      target: targetOf(id),
+      precondition,
+      lock: (manager) => lockDeployment(manager, id),
+      read: (manager) => readDeployment(manager, id),
+      write: async (manager) => {
+        await manager.update(DeploymentEntity, id, {
+          credential: this.sealed(null),
+          deletedAt: () => 'now()',
+        });
+      },
+    });
+  }
+
+  async list({ q, model, status, externalId, ...page }: ListDeployments): Promise<Page<DeploymentView>> {
     const query = this.dataSource.manager.createQueryBuilder(DeploymentEntity, 'deployment');
+    whereTextIn(query, ['deployment.name', 'deployment.external_id', 'deployment.base_url'], q);
     if (model !== undefined) {
       query.andWhere(
         `EXISTS (SELECT FROM tollgate.deployment_model AS served
+          JOIN tollgate.model ON model.id = served.model AND model.deleted_at IS NULL
           WHERE served.deployment_id = deployment.id AND served.model = :model)`,
         { model },
       );
@@ -73,64 +151,22 @@ export class DeploymentsService {
     });
     return { ...found, data: await withServedModels(this.dataSource.manager, found.data) };
   }
+
+  private upstreamUrl(text: string): Promise<string> {
+    return requireUpstreamUrl(text, this.config.UPSTREAM_PRIVATE_NETWORKS);
+  }
+
+  /** An upstream without a credential has the empty one, so that nothing shows which have none. */
+  private sealed(credential: string | null): string {
+    return this.config.MASTER_KEY.seal(CREDENTIAL_USE, credential ?? '');
+  }
 }
 
-async function insertServedModels(
-  manager: EntityManager,
-  deploymentId: string,
-  models: CreateDeployment['models'],
-): Promise<void> {
-  if (models.length === 0) return;
-  await manager.insert(
-    DeploymentModelEntity,
-    models.map((served) => ({ upstreamModel: served.model, ...served, deploymentId })),
-  );
+async function requireServable(manager: EntityManager, models: CreateDeployment['models']): Promise<void> {
+  const named = models.map(({ model }, index) => ({ model, pointer: `/models/${index}/model` }));
+  await requireModels(manager, named);
 }
 
-async function readDeployment(manager: EntityManager, id: string): Promise<DeploymentView> {
-  const [view] = await withServedModels(manager, await manager.findBy(DeploymentEntity, { id }));
-  if (view === undefined) throw notFound('deployment');
-  return view;
-}
-
-async function withServedModels(
-  manager: EntityManager,
-  deployments: readonly DeploymentEntity[],
-): Promise<DeploymentView[]> {
-  const served = await manager.find(DeploymentModelEntity, {
-    where: { deploymentId: In(deployments.map(({ id }) => id)) },
-    order: { priority: 'ASC', model: 'ASC' },
-  });
-  return deployments.map((deployment) =>
-    deploymentView(
-      deployment,
-      served.filter(({ deploymentId }) => deploymentId === deployment.id),
-    ),
-  );
-}
-
-/** Without the credential: it goes in and never comes out. */
-function deploymentView(
-  deployment: DeploymentEntity,
-  served: readonly DeploymentModelEntity[],
-): DeploymentView {
-  const { id, name, externalId, provider, baseUrl, status, apis, settings } = deployment;
-  return {
-    id,
-    name,
-    externalId,
-    provider,
-    baseUrl,
-    status,
-    apis,
-    settings,
-    models: served.map(({ model, upstreamModel, priority, weight }) => ({
-      model,
-      upstreamModel,
-      priority,
-      weight,
-    })),
-    createdAt: deployment.createdAt.toISOString(),
-    updatedAt: deployment.updatedAt.toISOString(),
-  };
+function targetOf(id: string): string {
+  return `deployment/${id}`;
 }

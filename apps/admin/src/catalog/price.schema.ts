@@ -1,6 +1,14 @@
 import { UNIT_KINDS, type UnitKind } from '@tollgate/pricing';
 import { z } from 'zod';
-import { amountField, instantField, modelIdField, planField, rateField } from '../http/fields.js';
+import {
+  amountField,
+  amountText,
+  instantField,
+  modelIdField,
+  planField,
+  rateField,
+  rateText,
+} from '../http/fields.js';
 import { pageParameters } from '../http/page.js';
 
 const BATCH_MAX = 500;
@@ -37,16 +45,21 @@ export const listPricesSchema = z.strictObject({
   at: instantField.optional(),
 });
 
-export const priceSchema = z.strictObject({
-  id: z.uuid(),
-  model: z.string(),
-  plan: z.string(),
-  rates: z.partialRecord(z.enum(UNIT_KINDS), z.string()),
-  perRequest: z.string(),
-  minimumCharge: z.string(),
-  effectiveFrom: z.iso.datetime(),
-  createdAt: z.iso.datetime(),
-});
+export const priceSchema = z
+  .strictObject({
+    id: z.uuid(),
+    model: z.string(),
+    plan: z.string(),
+    rates: z.partialRecord(z.enum(UNIT_KINDS), rateText),
+    perRequest: amountText,
+    minimumCharge: amountText,
+    effectiveFrom: z.iso.datetime(),
+    createdAt: z.iso.datetime(),
+  })
+  .meta({ id: 'Price' });
+
+/** What a batch answers: no page, because it holds all that was made. */
+export const pricesSchema = z.strictObject({ data: z.array(priceSchema) }).meta({ id: 'Prices' });
 
 export type CreatePrice = z.infer<typeof createPriceSchema>;
 export type CreatePrices = z.infer<typeof createPricesSchema>;

@@ -8,11 +8,19 @@ export interface NamedModel {
   readonly pointer: string;
 }
 
-/** @throws Problem 422 that points at each model which does not exist. */
+/**
+ * Makes sure that models exist until the transaction ends: none of them can be deleted meanwhile.
+ * @throws Problem 422 that points at each model which does not exist.
+ */
 export async function requireModels(manager: EntityManager, named: readonly NamedModel[]): Promise<void> {
   if (named.length === 0) return;
   const ids = [...new Set(named.map(({ model }) => model))];
-  const found = await manager.find(ModelEntity, { select: { id: true }, where: { id: In(ids) } });
+  const found = await manager.find(ModelEntity, {
+    select: { id: true },
+    where: { id: In(ids) },
+    order: { id: 'ASC' },
+    lock: { mode: 'for_key_share' },
+  });
   const known = new Set(found.map(({ id }) => id));
   const errors = named
     .filter(({ model }) => !known.has(model))

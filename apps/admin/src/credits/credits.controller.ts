@@ -1,30 +1,23 @@
-import { Body, Controller, Get, Param, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Param, Post, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { CurrentActor, type Actor } from '../auth/operator.js';
 import { idParameters } from '../http/fields.js';
-import type { Page } from '../http/page.js';
+import { Answers } from '../http/openapi.js';
 import { CreditsService } from './credits.service.js';
 import { IdempotentCallOf, answerOnce, type IdempotentRequest } from './idempotent-request.js';
 import {
   adjustmentSchema,
-  listAccountTransfersSchema,
-  listTransfersSchema,
+  moneyAnswerSchema,
   topUpSchema,
   type Adjustment,
-  type ListAccountTransfers,
-  type ListTransfers,
   type TopUp,
-  type TransferView,
 } from './transfer.schema.js';
-import { TransfersService } from './transfers.service.js';
 
 @Controller()
 export class CreditsController {
-  constructor(
-    private readonly credits: CreditsService,
-    private readonly transfers: TransfersService,
-  ) {}
+  constructor(private readonly credits: CreditsService) {}
 
+  @Answers(moneyAnswerSchema, { id: 'topUpAccount', problems: ['would_exceed_limit'] })
   @Post('accounts/:id/top-ups')
   async topUp(
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -38,6 +31,7 @@ export class CreditsController {
     return answerOnce(reply, await this.credits.move(actor, request, movement));
   }
 
+  @Answers(moneyAnswerSchema, { id: 'adjustAccount', problems: ['would_break_floor', 'would_exceed_limit'] })
   @Post('accounts/:id/adjustments')
   async adjust(
     @Res({ passthrough: true }) reply: FastifyReply,
@@ -51,18 +45,5 @@ export class CreditsController {
       reply,
       await this.credits.move(actor, request, { accountId: id, amountNano, ...movement }),
     );
-  }
-
-  @Get('accounts/:id/transfers')
-  listOfAccount(
-    @Param({ schema: idParameters }) { id }: { id: string },
-    @Query({ schema: listAccountTransfersSchema }) asked: ListAccountTransfers,
-  ): Promise<Page<TransferView>> {
-    return this.transfers.listOfAccount(id, asked);
-  }
-
-  @Get('transfers')
-  list(@Query({ schema: listTransfersSchema }) asked: ListTransfers): Promise<Page<TransferView>> {
-    return this.transfers.list(asked);
   }
 }

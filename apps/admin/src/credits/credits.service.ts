@@ -18,7 +18,7 @@ import type { Actor } from '../auth/operator.js';
 import { Problem, type ProblemCode } from '../http/problem.js';
 import type { IdempotentRequest, OnceAnswer } from './idempotent-request.js';
 import { findStoredAnswer, storeAnswer } from './idempotency.js';
-import { transferView } from './transfers.service.js';
+import { transferView } from './transfer-view.js';
 import type { MoneyAnswer } from './transfer.schema.js';
 
 /** Credits that come to an account (amount > 0) or leave it, other than by usage. */

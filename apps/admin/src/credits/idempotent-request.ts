@@ -1,5 +1,6 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { IDEMPOTENCY_HEADER, documentsHeader } from '../http/openapi.js';
 import { Problem } from '../http/problem.js';
 import { idempotencyKeyField } from './transfer.schema.js';
 
@@ -33,6 +34,14 @@ export const IdempotentCallOf = createParamDecorator(
       errors: parsed.error.issues.map(({ message }) => ({ pointer: '/Idempotency-Key', message })),
     });
   },
+  [
+    documentsHeader({
+      name: IDEMPOTENCY_HEADER,
+      required: true,
+      description: 'The same key with the same body never moves credits twice.',
+      schema: { type: 'string', minLength: 1, maxLength: 255 },
+    }),
+  ],
 );
 
 /** 201 for what was done now, 200 for what had been done before. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { balanceSchema } from '../accounts/balance.js';
-import { amountField, idField, instantField, lineField } from '../http/fields.js';
+import { exportParameters } from '../http/export-format.js';
+import { amountField, amountText, idField, instantField, lineField } from '../http/fields.js';
 import { pageParameters } from '../http/page.js';
 
 export const TRANSFER_KINDS = [
@@ -48,35 +49,47 @@ export const idempotencyKeyField = z
   .string()
   .regex(/^[\x20-\x7e]{1,255}$/, 'must be 1 to 255 printable ASCII characters');
 
-export const listAccountTransfersSchema = z.strictObject({
-  ...pageParameters,
+const accountTransferFilters = {
   kind: z.enum(TRANSFER_KINDS).optional(),
   from: instantField.optional(),
   to: instantField.optional(),
+};
+const transferFilters = { ...accountTransferFilters, accountId: idField.optional() };
+export const listAccountTransfersSchema = z.strictObject({ ...pageParameters, ...accountTransferFilters });
+export const listTransfersSchema = z.strictObject({ ...pageParameters, ...transferFilters });
+export const exportAccountTransfersSchema = z.strictObject({
+  ...exportParameters,
+  ...accountTransferFilters,
 });
+export const exportTransfersSchema = z.strictObject({ ...exportParameters, ...transferFilters });
 
-export const listTransfersSchema = listAccountTransfersSchema.extend({ accountId: idField.optional() });
+export const transferSchema = z
+  .strictObject({
+    id: z.string(),
+    accountId: z.uuid(),
+    kind: z.enum(TRANSFER_KINDS),
+    /** Signed from the account's side. */
+    amount: amountText,
+    balanceAfter: amountText,
+    reference: z.string().nullable(),
+    note: z.string().nullable(),
+    /** The request that a movement of usage is for. */
+    requestId: z.string().optional(),
+    seq: z.int(),
+    createdAt: z.iso.datetime(),
+  })
+  .meta({ id: 'Transfer' });
 
-export const transferSchema = z.strictObject({
-  id: z.string(),
-  accountId: z.uuid(),
-  kind: z.enum(TRANSFER_KINDS),
-  /** Signed from the account's side. */
-  amount: z.string(),
-  balanceAfter: z.string(),
-  reference: z.string().nullable(),
-  note: z.string().nullable(),
-  /** The request that a movement of usage is for. */
-  requestId: z.string().optional(),
-  seq: z.int(),
-  createdAt: z.iso.datetime(),
-});
-
-export const moneyAnswerSchema = z.strictObject({ transfer: transferSchema, balance: balanceSchema });
+export const moneyAnswerSchema = z
+  .strictObject({ transfer: transferSchema, balance: balanceSchema })
+  .meta({ id: 'MovedCredits' });
 
 export type TopUp = z.infer<typeof topUpSchema>;
 export type Adjustment = z.infer<typeof adjustmentSchema>;
 export type ListAccountTransfers = z.infer<typeof listAccountTransfersSchema>;
 export type ListTransfers = z.infer<typeof listTransfersSchema>;
+export type ExportAccountTransfers = z.infer<typeof exportAccountTransfersSchema>;
+export type ExportTransfers = z.infer<typeof exportTransfersSchema>;
+export type TransferFilters = Omit<ListTransfers, keyof typeof pageParameters>;
 export type TransferView = z.infer<typeof transferSchema>;
 export type MoneyAnswer = z.infer<typeof moneyAnswerSchema>;

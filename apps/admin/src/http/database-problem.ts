@@ -24,6 +24,10 @@ const PROBLEM_BY_CONSTRAINT: Readonly<Record<string, { code: ProblemCode; detail
   },
   deployment_name_key: { code: 'name_taken', detail: 'Another deployment has this name.' },
   model_pkey: { code: 'name_taken', detail: 'Another model has this id.' },
+  operator_token_active_name_key: {
+    code: 'name_taken',
+    detail: 'Another active operator token has this name.',
+  },
   price_effective_once: {
     code: 'price_taken',
     detail: 'This model and plan already has a price that begins at this time; wait or choose another.',
@@ -37,7 +41,12 @@ const FIELD_BY_REFERENCE: Readonly<Record<string, string>> = {
 };
 
 /** The database is starting, stopping, full, or took too long: the same request may succeed later. */
-const UNAVAILABLE_CODES = new Set(['55P03', '57014', '57P01', '57P02', '57P03', '40001', '40P01', '53300']);
+const UNAVAILABLE_CODES = new Set(['55P03', '57P01', '57P02', '57P03', '40001', '40P01', '53300']);
+/** SQLSTATE of a statement that its time-out ended. */
+const QUERY_CANCELED = '57014';
+const TIMEOUT_DETAIL =
+  'The database did not finish in the time that a request has. Nothing was changed. Ask for less, with from and to ' +
+  'closer together or a filter for one account, key, model or deployment; or try again later.';
 /** Connections that break carry no SQLSTATE but the system's code or none at all. */
 const CONNECTION_FAILURE =
   /ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOENT|EAI_AGAIN|ENOTFOUND|terminated|timeout exceeded when trying to connect/;
@@ -50,6 +59,12 @@ export function databaseProblem(thrown: unknown): Problem | null {
   if (refused !== undefined) return new Problem(refused.code, refused.detail, { cause: thrown });
   const field = FIELD_BY_REFERENCE[constraint];
   if (field !== undefined) return invalidField(field, 'names a model that does not exist');
+  if (code === QUERY_CANCELED) {
+    return new Problem('query_timeout', TIMEOUT_DETAIL, {
+      cause: thrown,
+      headers: { 'retry-after': RETRY_AFTER_S },
+    });
+  }
   if (!UNAVAILABLE_CODES.has(code) && !isConnectionFailure(thrown)) return null;
   return new Problem('database_unavailable', 'The database did not answer. Nothing was changed.', {
     cause: thrown,

@@ -1,4 +1,4 @@
-import { DIALECT_NAMES } from '@tollgate/contracts';
+import { DIALECT_NAMES, parseRequestId } from '@tollgate/contracts';
 import { AmountFormatError, parseAmount, parseRate } from '@tollgate/pricing';
 import { z } from 'zod';
 
@@ -12,6 +12,18 @@ const INSTANT_LATEST = Date.UTC(2200, 0, 1);
 export const idField = z.uuid().transform((id) => id.toLowerCase());
 
 export const idParameters = z.object({ id: idField });
+
+/** A request id as callers see it (`req_` and 32 digits) or as the UUID that it is. */
+export const requestIdField = z.string().transform((text, context) => {
+  const requestId = parseRequestId(text);
+  if (requestId !== null) return requestId;
+  context.addIssue({
+    code: 'custom',
+    message: 'must be a request id: req_ and 32 digits, or a UUID',
+    input: text,
+  });
+  return z.NEVER;
+});
 
 /** A display name: one line with at least one visible character. */
 export const nameField = lineField(NAME_LENGTH_MAX);
@@ -35,11 +47,28 @@ export const modelIdField = z
 /** The dialect of the API that an account or a key speaks; null leaves it open. */
 export const dialectField = z.enum(DIALECT_NAMES).nullable();
 
+/** An amount of credits as a decimal string, as answers show it. */
+export const amountText = z.string().meta({
+  id: 'Amount',
+  description:
+    'Credits as a decimal string, at most 9,000,000 and with at most 9 decimals. Never a JSON number.',
+  pattern: String.raw`^-?\d{1,10}(\.\d{1,9})?$`,
+  examples: ['12.5'],
+});
+
 /** An amount of credits as a decimal string, read as nano-credits. */
-export const amountField = z.string().transform(exactly(parseAmount));
+export const amountField = amountText.transform(exactly(parseAmount));
+
+/** Credits per million units as a decimal string, as answers show it. */
+export const rateText = z.string().meta({
+  id: 'Rate',
+  description: 'Credits per million units as a decimal string, not negative and with at most 6 decimals.',
+  pattern: String.raw`^\d{1,10}(\.\d{1,6})?$`,
+  examples: ['0.15'],
+});
 
 /** Credits per million units as a decimal string, read as pico-credits per unit. */
-export const rateField = z.string().transform(exactly(parseRate));
+export const rateField = rateText.transform(exactly(parseRate));
 
 /** A point in time: RFC 3339 in UTC, kept in milliseconds. */
 export const instantField = z.iso

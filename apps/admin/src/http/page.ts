@@ -6,7 +6,7 @@ import { ADMIN_CONFIG, type AdminConfig } from '../admin.config.js';
 import { invalidField, type Problem } from './problem.js';
 
 const PAGE_SIZE_MAX = 200;
-const PAGE_SIZE_DEFAULT = '50';
+const PAGE_SIZE_DEFAULT = 50;
 const LIMIT_MESSAGE = `must be a whole number from 1 to ${PAGE_SIZE_MAX}`;
 
 /** The parameters of every list; spread them into the query schema of a list. */
@@ -14,10 +14,18 @@ export const pageParameters = {
   limit: z
     .string()
     .regex(/^\d{1,3}$/, LIMIT_MESSAGE)
-    .default(PAGE_SIZE_DEFAULT)
+    // All parameters of a query are text, but programs that read the document may well know this one as a number.
+    .meta({
+      type: 'integer',
+      minimum: 1,
+      maximum: PAGE_SIZE_MAX,
+      default: PAGE_SIZE_DEFAULT,
+      pattern: undefined,
+    })
     .transform(Number)
-    .refine((limit) => limit >= 1 && limit <= PAGE_SIZE_MAX, LIMIT_MESSAGE),
-  cursor: z.string().max(2_048).optional(),
+    .refine((limit) => limit >= 1 && limit <= PAGE_SIZE_MAX, LIMIT_MESSAGE)
+    .default(PAGE_SIZE_DEFAULT),
+  cursor: z.string().max(2_048).optional().meta({ description: 'The `nextCursor` of the page before.' }),
 };
 
 export interface PageRequest {

@@ -48,6 +48,8 @@ describe('GET /usage/{requestId}', () => {
       usageSource: 'provider',
       units: { input: 7, output: 3 },
       cost: '1.000000001',
+      charged: '1.000000001',
+      absorbed: '0',
       model: 'new',
       upstreamModel: 'up',
       deploymentId: null,
@@ -74,6 +76,23 @@ describe('GET /usage/{requestId}', () => {
     expect((await admin.call('GET', `/usage/${requestId}`)).body.cost).toBe('1.000000001');
     expect(await listed('model=swept')).toEqual([wire(requestId)]);
   });
+
+  it('says what of the cost the account could not pay', async () => {
+    const requestId = uuidv7();
+    await insertUsage({ requestId, accountId: uuidv7(), model: 'poor' });
+    await admin.owner.query(
+      `INSERT INTO tollgate.transfer (kind, ref_id, debit_id, credit_id, amount) VALUES ('absorbed', $1, $2, $3, 300000001)`,
+      [requestId, '00000000-0000-0000-0000-000000000002', '00000000-0000-0000-0000-000000000001'],
+    );
+    const parts = { cost: '1.000000001', charged: '0.7', absorbed: '0.300000001' };
+    expect((await admin.call('GET', `/usage/${requestId}`)).body).toMatchObject(parts);
+    expect((await admin.call('GET', '/usage?model=poor')).body.data).toMatchObject([parts]);
+    const exported = await admin.app.inject({
+      url: '/admin/v1/usage/export?format=jsonl&model=poor',
+      headers: { authorization: `Bearer ${admin.token}` },
+    });
+    expect(exported.json()).toMatchObject(parts);
+  });
 });
 
 describe('GET /usage', () => {
@@ -83,6 +102,29 @@ describe('GET /usage', () => {
     expect(await listed(`accountId=${ADA}&outcome=timeout`)).toEqual([]);
     const { body } = await admin.call('GET', `/usage/${ids[3]}`);
     expect(await listed(`apiKeyId=${body.apiKeyId}`)).toEqual([wire(ids[3])]);
+  });
+
+  it('lists by deployment, outcome, source, cost and id', async () => {
+    const [requestId, deploymentId] = [uuidv7(), randomUUID()];
+    await insertUsage({ requestId, accountId: BOB, model: 'odd', swept: true });
+    await admin.owner.query(
+      `UPDATE tollgate.usage_record SET deployment_id = $2, outcome = 'cut_off', usage_source = 'partial', cost = 5000000000
+        WHERE request_id = $1`,
+      [requestId, deploymentId],
+    );
+    for (const filter of [
+      `deploymentId=${deploymentId}`,
+      'outcome=cut_off',
+      'usageSource=partial',
+      'minCost=5',
+      'minCost=1.000000002',
+      `requestId=${wire(requestId)}`,
+      `requestId=${requestId}&minCost=5&outcome=cut_off`,
+    ]) {
+      expect([filter, await listed(filter)]).toEqual([filter, [wire(requestId)]]);
+    }
+    expect(await listed('minCost=5.000000001')).toEqual([]);
+    expect(await listed(`requestId=${randomUUID()}`)).toEqual([]);
   });
 
   it('takes from as the first moment and to as the first one after', async () => {
@@ -103,6 +145,10 @@ describe('GET /usage', () => {
     'outcome=lost',
     'modle=new',
     'to=9999999999999',
+    'requestId=req_1',
+    'minCost=1e3',
+    'usageSource=guess',
+    'deploymentId=none',
   ])('refuses ?%s', async (query) => {
     expect((await admin.call('GET', `/usage?${query}`)).status).toBe(422);
   });

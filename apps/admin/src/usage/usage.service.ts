@@ -1,16 +1,19 @@
 import { Injectable } from '@nestjs/common';
-import { requestIdToWire } from '@tollgate/contracts';
-import { UsageRecordEntity } from '@tollgate/persistence';
-import { formatAmount } from '@tollgate/pricing';
-import { DataSource, type SelectQueryBuilder } from 'typeorm';
+import { DataSource } from 'typeorm';
+import { z } from 'zod';
+import type { Export } from '../http/exports.js';
 import { PageReader, type Page } from '../http/page.js';
 import { notFound } from '../http/problem.js';
-import { lowestRequestId, requestIdTime } from './request-id-time.js';
-import type { ListUsage, UsageView } from './usage.schema.js';
+import { usageQuery } from './usage-query.js';
+import { USAGE_SHAPE, usageView, type ShownUsage } from './usage-view.js';
+import type { ListUsage, UsageFilters, UsageView } from './usage.schema.js';
 
-/** A request that was swept and whose true usage turned up has two records: the true one is the usage. */
-const TRUE_RECORD = `(NOT usage.swept OR NOT EXISTS (SELECT FROM tollgate.usage_record AS settled
-  WHERE settled.request_id = usage.request_id AND NOT settled.swept))`;
+const rawUsageSchema = z.object({ absorbed_nano: z.string().transform(BigInt) });
+
+/** A row of an export: as the driver reads it, amounts are text. */
+type UsageColumns = Omit<ShownUsage, 'cost'> & { readonly cost: string; readonly absorbedNano: string };
+
+const ABSORBED_NANO = 'COALESCE(absorbed.amount, 0)';
 
 @Injectable()
 export class UsageService {
@@ -20,56 +23,59 @@ export class UsageService {
   ) {}
 
   async read(requestId: string): Promise<UsageView> {
-    const record = await this.usageQuery().andWhere('usage.request_id = :requestId', { requestId }).getOne();
-    if (record === null) throw notFound('usage record');
-    return usageView(record);
+    const { entities, raw } = await usageQuery(this.dataSource.manager, { requestId })
+      .addSelect(ABSORBED_NANO, 'absorbed_nano')
+      .getRawAndEntities<unknown>();
+    const [record] = entities;
+    if (record === undefined) throw notFound('usage record');
+    return usageView(record, absorbedOf(raw[0]));
   }
 
-  async list({ limit, cursor, from, to, ...filters }: ListUsage): Promise<Page<UsageView>> {
-    const query = this.usageQuery();
-    const { accountId, apiKeyId, model, outcome } = filters;
-    if (accountId !== undefined) query.andWhere('usage.account_id = :accountId', { accountId });
-    if (apiKeyId !== undefined) query.andWhere('usage.api_key_id = :apiKeyId', { apiKeyId });
-    if (model !== undefined) query.andWhere('usage.model = :model', { model });
-    if (outcome !== undefined) query.andWhere('usage.outcome = :outcome', { outcome });
-    // The time of a request stands in its id, which is what the table is partitioned by.
-    if (from !== undefined) query.andWhere('usage.request_id >= :first', { first: lowestRequestId(from) });
-    if (to !== undefined) query.andWhere('usage.request_id < :end', { end: lowestRequestId(to) });
+  async list({ limit, cursor, ...filters }: ListUsage): Promise<Page<UsageView>> {
     return this.pages.read(
       { limit, cursor },
       {
         name: 'usage',
-        query,
+        query: usageQuery(this.dataSource.manager, filters).addSelect(ABSORBED_NANO, 'absorbed_nano'),
         newestFirst: ['usage.requestId'],
         after: 'usage.request_id < :position',
         positionOf: (record) => record.requestId,
-        toItem: usageView,
+        toItem: (record, raw) => usageView(record, absorbedOf(raw)),
       },
     );
   }
 
-  private usageQuery(): SelectQueryBuilder<UsageRecordEntity> {
-    return this.dataSource.manager.createQueryBuilder(UsageRecordEntity, 'usage').where(TRUE_RECORD);
+  /** All usage of a list, newest first. */
+  export(filters: UsageFilters): Export<UsageColumns, UsageView> {
+    const query = usageQuery(this.dataSource.manager, filters).select(ABSORBED_NANO, 'absorbedNano');
+    for (const [alias, column] of Object.entries(COLUMNS)) query.addSelect(`usage.${column}`, alias);
+    return {
+      name: 'usage',
+      query: query.orderBy('usage.request_id', 'DESC').getQueryAndParameters(),
+      toItem: ({ cost, absorbedNano, ...record }) =>
+        usageView({ ...record, cost: BigInt(cost) }, BigInt(absorbedNano)),
+      shape: USAGE_SHAPE,
+    };
   }
 }
 
-function usageView(record: UsageRecordEntity): UsageView {
-  const { outcome, usageSource, units, priceId, model, upstreamModel } = record;
-  const { deploymentId, apiKeyId, accountId, attempts, firstByteMs, totalMs } = record;
-  return {
-    requestId: requestIdToWire(record.requestId),
-    outcome,
-    usageSource,
-    units,
-    cost: formatAmount(record.cost),
-    priceId,
-    model,
-    upstreamModel,
-    deploymentId,
-    apiKeyId,
-    accountId,
-    attempts,
-    timings: { firstByteMs, totalMs },
-    createdAt: requestIdTime(record.requestId).toISOString(),
-  };
+const COLUMNS: { readonly [column in keyof ShownUsage]: string } = {
+  requestId: 'request_id',
+  outcome: 'outcome',
+  usageSource: 'usage_source',
+  units: 'units',
+  cost: 'cost',
+  priceId: 'price_id',
+  model: 'model',
+  upstreamModel: 'upstream_model',
+  deploymentId: 'deployment_id',
+  apiKeyId: 'api_key_id',
+  accountId: 'account_id',
+  attempts: 'attempts',
+  firstByteMs: 'first_byte_ms',
+  totalMs: 'total_ms',
+};
+
+function absorbedOf(raw: unknown): bigint {
+  return rawUsageSchema.parse(raw).absorbed_nano;
 }

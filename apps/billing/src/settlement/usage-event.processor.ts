@@ -3,6 +3,7 @@ import { Inject, type BeforeApplicationShutdown } from '@nestjs/common';
 import { USAGE_QUEUE, parseUsageJob, usageRetryDelayMs } from '@tollgate/contracts';
 import type { Job } from 'bullmq';
 import { BILLING_CONTEXT, type BillingContext } from '../billing-context.js';
+import { observeJob } from '../telemetry/observed-job.js';
 import { UsageSettlement } from './usage-settlement.js';
 
 /** A worker that died holds its jobs for at most lock duration + stalled interval. */
@@ -30,7 +31,8 @@ export class UsageEventProcessor extends WorkerHost implements BeforeApplication
   }
 
   async process(job: Job): Promise<void> {
-    await this.settlement.settle(parseUsageJob(job.data));
+    const content = parseUsageJob(job.data);
+    await observeJob(this.context, { taken: job, content }, () => this.settlement.settle(content));
   }
 
   @OnWorkerEvent('failed')

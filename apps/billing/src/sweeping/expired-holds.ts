@@ -37,6 +37,7 @@ export class ExpiredHolds implements OnApplicationBootstrap, BeforeApplicationSh
   private async sweep(): Promise<void> {
     for (;;) {
       const expired = await expireHolds(poolSql(this.pool), SWEEP_ROWS_MAX);
+      this.context.metrics.countExpired(expired);
       for (const { requestId, accountId } of expired) {
         this.context.logger.warn({ requestId, accountId }, 'a hold expired');
       }

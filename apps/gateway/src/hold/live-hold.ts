@@ -19,7 +19,7 @@ export class LiveHold {
     readonly availableNano: bigint,
     private readonly size: HoldSize,
     private readonly outputCap: number,
-    private readonly store: HoldStore,
+    private readonly store: Pick<HoldStore, 'hold'>,
   ) {
     this.covered = size.outputTokensFor(grantedNano);
   }

@@ -1,7 +1,13 @@
-import { HoldStoreUnavailableError, type HoldStore } from '@tollgate/ledger';
+import {
+  HoldStoreUnavailableError,
+  type HoldRequest,
+  type HoldResult,
+  type HoldStore,
+} from '@tollgate/ledger';
 import { formatAmount } from '@tollgate/pricing';
 import type { Logger } from '@tollgate/runtime';
 import { GatewayError } from '../relay/gateway-errors.js';
+import type { GatewayMetrics } from '../telemetry/gateway-metrics.js';
 import type { RequestPlan } from '../relay/request-plan.js';
 import { HoldSize } from './hold-size.js';
 import { LiveHold } from './live-hold.js';
@@ -20,6 +26,7 @@ export class LiveHolds {
   constructor(
     private readonly store: HoldStore,
     private readonly logger: Logger,
+    private readonly counts: Pick<GatewayMetrics, 'holds' | 'extensions'>,
   ) {
     this.timer = setInterval(() => void this.renew(), RENEW_INTERVAL_MS);
     this.timer.unref();
@@ -37,19 +44,23 @@ export class LiveHolds {
     const result = await this.store
       .hold({ requestId, accountId: caller.accountId, totalNano, leastNano })
       .catch((error: unknown) => {
+        this.counts.holds.unavailable.add();
         if (error instanceof HoldStoreUnavailableError) {
           throw new GatewayError('billing_unavailable', {}, { cause: error });
         }
         throw error;
       });
     if (result.outcome === 'refused') {
+      this.counts.holds.refused.add();
       const available = result.availableNano > 0n ? result.availableNano : 0n;
-      throw new GatewayError('insufficient_quota', {
-        available: formatAmount(available),
-        needed: formatAmount(leastNano),
-      });
+      throw new GatewayError(
+        'insufficient_quota',
+        { available: formatAmount(available), needed: formatAmount(leastNano) },
+        { status: plan.settings.noCreditStatus },
+      );
     }
     if (result.outcome === 'settled') throw new Error('a fresh request id is already settled');
+    this.counts.holds.placed.add();
     const hold = new LiveHold(
       requestId,
       caller.accountId,
@@ -57,10 +68,15 @@ export class LiveHolds {
       result.availableNano,
       size,
       plan.holdBasis.outputCap,
-      this.store,
+      { hold: (request) => this.extend(request) },
     );
     this.holds.set(requestId, hold);
     return hold;
+  }
+
+  /** How many holds are kept alive. */
+  get count(): number {
+    return this.holds.size;
   }
 
   /** Closes holds whose usage events were accepted. What fails here is closed when the event is settled. */
@@ -82,6 +98,18 @@ export class LiveHolds {
 
   stop(): void {
     clearInterval(this.timer);
+  }
+
+  private async extend(request: HoldRequest): Promise<HoldResult> {
+    const { granted, refused, unavailable } = this.counts.extensions;
+    try {
+      const result = await this.store.hold(request);
+      (result.outcome === 'held' ? granted : refused).add();
+      return result;
+    } catch (error) {
+      unavailable.add();
+      throw error;
+    }
   }
 
   private async renew(): Promise<void> {

@@ -1,8 +1,10 @@
 import type { ApiKeyRow } from '@tollgate/persistence';
-import { MasterKey, type Logger } from '@tollgate/runtime';
+import { Health, MasterKey, NO_TRACING, ProcessMetrics, type Logger } from '@tollgate/runtime';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import { CallerCache } from '../auth/caller-cache.js';
 import { GatewayError } from '../relay/gateway-errors.js';
+import { GatewayMetrics } from '../telemetry/gateway-metrics.js';
+import { Telemetry } from '../telemetry/telemetry.js';
 import { admitRequests, rewriteUrl } from './admission.js';
 import { readBodiesAsBuffers } from './request-body.js';
 
@@ -30,7 +32,9 @@ beforeEach(() => {
   const callers = new CallerCache(masterKey, async (hash) => (hash.equals(activeHash) ? row : null));
   const logger = { info: (line: object) => logged.push(line) } as unknown as Logger;
   readBodiesAsBuffers(server);
-  admitRequests(server, { callers, logger });
+  const metrics = new GatewayMetrics(new ProcessMetrics('gateway', new Health()));
+  const telemetry = new Telemetry(metrics, NO_TRACING, { TRACE_CALLER_CONTEXT: 'continue' });
+  admitRequests(server, { callers, logger, telemetry });
   server.setErrorHandler((error: GatewayError, _request, reply) =>
     reply.status(error.status).send(error.envelope),
   );

@@ -3,6 +3,7 @@ import type { Logger } from '@tollgate/runtime';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { CallerCache } from '../auth/caller-cache.js';
 import { GatewayError } from '../relay/gateway-errors.js';
+import type { Telemetry } from '../telemetry/telemetry.js';
 import { authenticateBodies, authenticateHead, needsCaller } from './authentication.js';
 import { clientRequestId } from './client-request-id.js';
 import { answerPreflight } from './cors.js';
@@ -37,23 +38,27 @@ export function rewriteUrl(raw: IncomingMessage): string {
 export interface AdmissionSteps {
   readonly callers: CallerCache;
   readonly logger: Logger;
+  readonly telemetry: Telemetry;
 }
 
 /**
  * Decides by the head of a request whether it goes on: preflight, caller, path, size, in this order and before anything of
  * its body is read. A caller that is in the cache costs no promise.
  */
-export function admitRequests(fastify: FastifyInstance, { callers, logger }: AdmissionSteps): void {
+export function admitRequests(fastify: FastifyInstance, steps: AdmissionSteps): void {
+  const { callers, logger, telemetry } = steps;
   fastify.decorateRequest('caller', null);
   fastify.decorateRequest('keyPlace', 'nowhere');
   fastify.decorateRequest('startedAtMs', 0);
   fastify.decorateRequest('pathModel', null);
+  fastify.decorateRequest('observed', null);
   fastify.addHook('onRequest', (request, reply, done) => {
     request.startedAtMs = performance.now();
     if (request.method === 'OPTIONS') {
       answerPreflight(request, reply);
       return;
     }
+    telemetry.observe(request, reply);
     if (request.originalUrl !== request.url) request.pathModel = pathModels.get(request.raw) ?? null;
     const admit = (): void => {
       const refusal = refuseByHead(request);
@@ -90,7 +95,7 @@ function expectBody(request: FastifyRequest, reply: FastifyReply, logger: Logger
   if (isNone) delete headers['content-type'];
   if (headers['x-client-request-id'] !== undefined && request.caller !== null) {
     logger.info(
-      { requestId: request.id, clientRequestId: clientRequestId(headers) },
+      { requestId: request.id, ...request.observed?.logFields, clientRequestId: clientRequestId(headers) },
       'the client named its request',
     );
   }

@@ -11,7 +11,7 @@ const KNOWN_PATHS: readonly { readonly pattern: RegExp; readonly methods: readon
   { pattern: /^\/v1\/dashboard\/billing\/credit_grants$/, methods: [...READ, 'POST'] },
   { pattern: /^\/v1\/(?:key|usage)$/, methods: READ },
   { pattern: /^\/v1\/generations\/[^/]+$/, methods: READ },
-  { pattern: /^\/(?:health\/(?:live|ready))?$/, methods: READ },
+  { pattern: /^\/(?:health\/(?:live|ready)|metrics)?$/, methods: READ },
 ];
 
 const SHOWN_LENGTH_MAX = 200;

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { toDialect } from '../dialects/code-envelope.js';
 import type { DialectChoice } from '../dialects/dialect-choice.js';
 import { GatewayError } from '../relay/gateway-errors.js';
+import type { GatewayMetrics } from '../telemetry/gateway-metrics.js';
 import { clientRequestId } from './client-request-id.js';
 import { isFromBrowser } from './cors.js';
 import { refusePath } from './known-paths.js';
@@ -16,6 +17,9 @@ interface Refusal {
   readonly headers: { readonly [name: string]: string };
 }
 
+/** What requests are counted under whose parameters are wrong. */
+const INVALID_REQUEST = 'invalid_request';
+
 /**
  * Answers every error in OpenAI's envelope, or what the request's dialect makes of it. Nothing that is not in the error
  * table reaches a caller.
@@ -25,6 +29,7 @@ export class OpenAiErrorFilter implements ExceptionFilter {
   constructor(
     private readonly logger: Logger,
     private readonly dialects: DialectChoice,
+    private readonly metrics: GatewayMetrics,
   ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
@@ -35,6 +40,7 @@ export class OpenAiErrorFilter implements ExceptionFilter {
   /** Also for errors that Fastify raises outside of Nest's routes. */
   answer(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const refusal = toRefusal(error, request);
+    this.metrics.refused(refusal instanceof GatewayError ? refusal.entry : INVALID_REQUEST, refusal.status);
     if (refusal.status === 500 || refusal.status === 503) this.log(refusal.status, error, request);
     if (reply.sent || reply.raw.headersSent) {
       // The stream has begun: the only honest end that is left is a broken one.
@@ -48,8 +54,13 @@ export class OpenAiErrorFilter implements ExceptionFilter {
     void reply.send(body);
   }
 
-  private log(status: 500 | 503, error: unknown, { id, headers }: FastifyRequest): void {
-    const details = { err: error, requestId: id, clientRequestId: clientRequestId(headers) ?? undefined };
+  private log(status: 500 | 503, error: unknown, { id, headers, observed }: FastifyRequest): void {
+    const details = {
+      err: error,
+      requestId: id,
+      ...observed?.logFields,
+      clientRequestId: clientRequestId(headers) ?? undefined,
+    };
     if (status === 500) this.logger.error(details, 'a request failed for a fault of ours');
     else this.logger.warn(details, 'a request could not be served');
   }

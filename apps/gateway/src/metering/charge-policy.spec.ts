@@ -5,6 +5,7 @@ const facts = (overrides: Partial<RequestFacts>): RequestFacts => ({
   reported: null,
   wasSent: true,
   wasDelivered: true,
+  emptyCompletions: 'free',
   estimatedInputTokens: 7,
   estimatedOutputTokens: 10,
   ...overrides,
@@ -38,6 +39,14 @@ describe('decideCharge', () => {
       false,
     );
     expect(decideCharge(facts({ wasDelivered: false, reported })).billable).toBe(true);
+  });
+
+  it('charges an empty completion where the operator says so, but never explicit zero', () => {
+    const empty = { wasDelivered: false, emptyCompletions: 'charged', estimatedOutputTokens: 0 } as const;
+    expect(decideCharge(facts(empty))).toMatchObject({ units: { input: 7, output: 0 }, billable: true });
+    expect(decideCharge(facts({ ...empty, reported: { input: 5, output: 0 } })).billable).toBe(true);
+    expect(decideCharge(facts({ ...empty, reported: { input: 0, output: 0 } })).billable).toBe(false);
+    expect(decideCharge(facts({ ...empty, outcome: 'upstream_failed' })).billable).toBe(false);
   });
 
   it.each(['upstream_failed', 'timeout'] as const)(

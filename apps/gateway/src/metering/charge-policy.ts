@@ -1,4 +1,5 @@
 import type { Outcome, UsageSource } from '@tollgate/contracts';
+import type { EmptyCompletions } from '@tollgate/persistence';
 import type { Units } from '@tollgate/pricing';
 
 /** What is known of a request when it is over. */
@@ -10,6 +11,8 @@ export interface RequestFacts {
   readonly wasSent: boolean;
   /** Something of the answer went on to the client. */
   readonly wasDelivered: boolean;
+  /** The operator's setting. */
+  readonly emptyCompletions: EmptyCompletions;
   readonly estimatedInputTokens: number;
   readonly estimatedOutputTokens: number;
 }
@@ -40,17 +43,18 @@ export function decideCharge(facts: RequestFacts): Charge {
 }
 
 /**
- * An answer that says nothing is free, unless the provider counted output that is not shown. Explicit zero is zero: not
- * even a minimum charge applies to it.
+ * An answer that says nothing is free, unless the provider counted output that is not shown, or the operator charges for
+ * such answers. Explicit zero is zero: not even a minimum charge applies to it.
  */
 function chargeCompleted(facts: RequestFacts): Charge {
-  const { reported, wasDelivered } = facts;
+  const { reported } = facts;
+  const isCharged = facts.wasDelivered || facts.emptyCompletions === 'charged';
   if (reported === null) {
-    return { units: estimatedUnits(facts), usageSource: 'estimated', billable: wasDelivered };
+    return { units: estimatedUnits(facts), usageSource: 'estimated', billable: isCharged };
   }
   const outputTokens = (reported.output ?? 0) + (reported.audioOutput ?? 0);
   const isZero = Object.values(reported).every((count) => count === 0);
-  const billable = !isZero && (wasDelivered || outputTokens > 0);
+  const billable = !isZero && (isCharged || outputTokens > 0);
   return { units: reported, usageSource: 'provider', billable };
 }
 

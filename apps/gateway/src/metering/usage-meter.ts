@@ -50,7 +50,7 @@ export class UsageMeter {
     if ('impossible' in read) {
       const { requestId } = this.plan;
       this.logger.error(
-        { requestId, deploymentId: this.deployment?.id, usage, reason: read.impossible },
+        { requestId, deploymentId: this.deployment?.id, usage: withoutTexts(usage), reason: read.impossible },
         'impossible usage',
       );
       this.reported = null;
@@ -108,6 +108,7 @@ export class UsageMeter {
       reported: this.reported?.units ?? null,
       wasSent: this.wasSent,
       wasDelivered: this.wasDelivered,
+      emptyCompletions: this.plan.settings.emptyCompletions,
       estimatedInputTokens: estimateInputTokens(this.plan.request.inputSize),
       estimatedOutputTokens: estimateOutputTokens(this.forwardedBytes),
     });
@@ -116,4 +117,11 @@ export class UsageMeter {
   private elapsedMs(): number {
     return Math.round(performance.now() - this.plan.startedAtMs);
   }
+}
+
+/** Numbers are kept for review; a text in a provider's usage could be anything. */
+function withoutTexts(usage: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(usage, (_, value: unknown) => (typeof value === 'string' ? '***' : value)),
+  );
 }

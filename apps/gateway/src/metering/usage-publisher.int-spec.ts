@@ -7,7 +7,7 @@ import {
 } from '@tollgate/contracts';
 import { poolSql, settleBatch } from '@tollgate/ledger';
 import { createPool } from '@tollgate/persistence';
-import { MasterKey, connectQueues, createLogger } from '@tollgate/runtime';
+import { Health, MasterKey, ProcessMetrics, connectQueues, createLogger } from '@tollgate/runtime';
 import {
   createTestDatabase,
   seedInstallation,
@@ -17,6 +17,7 @@ import {
 } from '@tollgate/testing';
 import { Queue } from 'bullmq';
 import type { Pool } from 'pg';
+import { GatewayMetrics } from '../telemetry/gateway-metrics.js';
 import { EVENT_BUFFER_MAX, UsagePublisher } from './usage-publisher.js';
 
 let database: TestDatabase;
@@ -25,6 +26,7 @@ let pool: Pool;
 let queue: Queue<UsageJob>;
 let deadQueue: Queue<UsageJob>;
 const logger = createLogger('test', 'silent');
+const { events: counts } = new GatewayMetrics(new ProcessMetrics('gateway', new Health()));
 
 beforeAll(async () => {
   database = await createTestDatabase();
@@ -44,7 +46,7 @@ afterAll(async () => {
 });
 
 function openQueue(databaseUrl: string): Queue<UsageJob> {
-  const connection = connectQueues({ databaseUrl, connectionsMax: 2 });
+  const connection = connectQueues({ databaseUrl, use: 'add', connectionsMax: 2 });
   const opened = new Queue<UsageJob>(USAGE_QUEUE, { connection, defaultJobOptions: USAGE_JOB_OPTIONS });
   opened.on('error', () => undefined);
   return opened;
@@ -60,6 +62,7 @@ describe('UsagePublisher', () => {
     const publisher = new UsagePublisher({
       queue,
       logger,
+      counts,
       settleDirectly: async () => {
         throw new Error('the queue is there');
       },
@@ -86,6 +89,7 @@ describe('UsagePublisher', () => {
     const publisher = new UsagePublisher({
       queue: deadQueue,
       logger,
+      counts,
       settleDirectly: async (events) => {
         await settleBatch(poolSql(pool), events);
       },
@@ -109,6 +113,7 @@ describe('UsagePublisher', () => {
     const publisher = new UsagePublisher({
       queue: deadQueue,
       logger,
+      counts,
       settleDirectly: async () => {
         if (isAway) throw new Error('the ledger is away');
       },

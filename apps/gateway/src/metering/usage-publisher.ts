@@ -6,9 +6,10 @@ import {
   type UsageEvent,
   type UsageJob,
 } from '@tollgate/contracts';
-import type { Logger } from '@tollgate/runtime';
+import { NO_SPAN, type Logger, type Span } from '@tollgate/runtime';
 import type { Queue } from 'bullmq';
 import { v7 as uuidv7 } from 'uuid';
+import type { GatewayMetrics } from '../telemetry/gateway-metrics.js';
 
 /** How long an event waits for others to share its job with. */
 const BATCH_WINDOW_MS = 10;
@@ -26,14 +27,24 @@ export interface PublisherPorts {
   /** Called with the events that were accepted: only now may their holds be closed. */
   readonly onAccepted: (events: readonly UsageEvent[]) => Promise<void>;
   readonly logger: Logger;
+  readonly counts: GatewayMetrics['events'];
 }
+
+/** An event that nobody has accepted yet, with the span of bringing it there. */
+interface PendingEvent {
+  readonly event: UsageEvent;
+  readonly span: Span;
+}
+
+/** Requests that a line about a whole batch names. */
+const NAMED_MAX = 20;
 
 /**
  * Brings usage events to billing, in batches, at least once: each add has a job id of its own, what is not accepted is
  * tried again for as long as the process lives, and the ledger's unique key makes repetitions harmless.
  */
 export class UsagePublisher {
-  private waiting: UsageEvent[] = [];
+  private waiting: PendingEvent[] = [];
   private buffered = 0;
   private timer: NodeJS.Timeout | null = null;
   private readonly publishing = new Set<Promise<void>>();
@@ -45,9 +56,14 @@ export class UsagePublisher {
     return this.buffered < EVENT_BUFFER_MAX;
   }
 
-  /** Takes a finished request's event. Never waits and never fails. */
-  publish(event: UsageEvent): void {
-    this.waiting.push(event);
+  /** How many events nobody has accepted yet. */
+  get bufferedEvents(): number {
+    return this.buffered;
+  }
+
+  /** Takes a finished request's event, and the request's span. Never waits and never fails. */
+  publish(event: UsageEvent, request: Span = NO_SPAN): void {
+    this.waiting.push({ event, span: request.child('publish usage', { kind: 'producer' }) });
     this.buffered += 1;
     if (this.waiting.length >= USAGE_JOB_EVENTS_MAX) this.send();
     else this.timer ??= setTimeout(() => this.send(), BATCH_WINDOW_MS);
@@ -62,33 +78,36 @@ export class UsagePublisher {
   private send(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
-    const events = this.waiting;
-    if (events.length === 0) return;
+    const pending = this.waiting;
+    if (pending.length === 0) return;
     this.waiting = [];
-    const done = this.deliver(events).finally(() => {
-      this.buffered -= events.length;
+    const done = this.deliver(pending).finally(() => {
+      this.buffered -= pending.length;
+      for (const { span } of pending) span.end();
       this.publishing.delete(done);
     });
     this.publishing.add(done);
   }
 
-  private async deliver(events: readonly UsageEvent[]): Promise<void> {
-    const { logger, onAccepted, settleDirectly } = this.ports;
+  private async deliver(pending: readonly PendingEvent[]): Promise<void> {
+    const { logger, onAccepted, settleDirectly, counts } = this.ports;
+    const events = pending.map(({ event }) => event);
+    const requestIds = events.slice(0, NAMED_MAX).map(({ requestId }) => requestId);
+    const fields = { events: events.length, requestIds };
     for (;;) {
       try {
-        await this.enqueue(events);
+        await this.enqueue({ version: USAGE_JOB_VERSION, events, ...tracesOf(pending) });
+        counts.queued.add(events.length);
         break;
       } catch (error) {
-        logger.warn({ err: error, events: events.length }, 'the queue did not accept usage events');
+        logger.warn({ err: error, ...fields }, 'the queue did not accept usage events');
       }
       try {
         await settleDirectly(events);
+        counts.settledDirectly.add(events.length);
         break;
       } catch (error) {
-        logger.error(
-          { err: error, events: events.length },
-          'usage events wait: neither queue nor ledger took them',
-        );
+        logger.error({ err: error, ...fields }, 'usage events wait: neither queue nor ledger took them');
         await delay(RETRY_DELAY_MS);
       }
     }
@@ -96,8 +115,7 @@ export class UsagePublisher {
   }
 
   /** The id is fresh for each add: BullMQ ignores an add under an id that it knows, whatever the new content is. */
-  private async enqueue(events: readonly UsageEvent[]): Promise<void> {
-    const job: UsageJob = { version: USAGE_JOB_VERSION, events };
+  private async enqueue(job: UsageJob): Promise<void> {
     const timeout = new AbortController();
     const added = this.ports.queue.add(USAGE_JOB, job, { jobId: `u-${uuidv7()}` });
     // The add goes on after the time-out; its rejection then is nobody's.
@@ -112,4 +130,12 @@ export class UsagePublisher {
       late.catch(() => undefined);
     }
   }
+}
+
+/** The job's traces, where any of its requests is traced. */
+function tracesOf(pending: readonly PendingEvent[]): Pick<UsageJob, 'traces'> {
+  const traced = pending.flatMap(({ event, span }): [string, string][] =>
+    span.traceparent === null ? [] : [[event.requestId, span.traceparent]],
+  );
+  return traced.length === 0 ? {} : { traces: Object.fromEntries(traced) };
 }

@@ -39,6 +39,15 @@ export const GATEWAY_ERRORS = {
     code: 'account_deactivated',
     message: 'This API key cannot be used: {reason}. Contact the operator of this gateway.',
   },
+  invalid_metrics_token: {
+    ...INVALID,
+    status: 401,
+    code: 'invalid_metrics_token',
+    message:
+      'The metrics of this gateway need its metrics token. Send it in an Authorization header using Bearer auth ' +
+      '(i.e. Authorization: Bearer METRICS_TOKEN).',
+    headers: { 'www-authenticate': 'Bearer' },
+  },
   model_not_allowed: {
     ...INVALID,
     status: 403,
@@ -214,6 +223,8 @@ export class GatewayError extends Error {
     options: {
       cause?: unknown;
       refusal?: UpstreamRefusal;
+      /** Instead of the status of the table. */
+      status?: number;
       /** Instead of, or beside, the headers of the table. */
       headers?: { readonly [name: string]: string };
     } = {},
@@ -221,7 +232,7 @@ export class GatewayError extends Error {
     const { status, type, code, param, message, headers, reason }: ErrorEntry = GATEWAY_ERRORS[entry];
     const text = message.replace(/\{(\w+)\}/g, (_placeholder, name: string) => details[name] ?? '');
     super(text, { cause: options.cause });
-    this.status = options.refusal?.status ?? status;
+    this.status = options.refusal?.status ?? options.status ?? status;
     this.envelope = errorEnvelope({
       message: text,
       type,

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { Inject, Injectable } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { DialectChoice } from '../dialects/dialect-choice.js';
@@ -27,8 +28,11 @@ export class RelayService {
   ) {}
 
   serve(request: FastifyRequest, reply: FastifyReply, parse: ApiParser): Promise<void> {
+    const { observed } = request;
+    assert(observed !== null, 'every request to the API is observed');
     const arrival = {
       parse,
+      observed,
       requestId: request.id,
       caller: callerOf(request),
       dialect: this.dialects.of(request),

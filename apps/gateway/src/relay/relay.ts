@@ -1,4 +1,4 @@
-import type { Logger } from '@tollgate/runtime';
+import { within, type Logger } from '@tollgate/runtime';
 import type { Caller } from '../auth/caller.js';
 import type { RequestDialect } from '../dialects/dialect-profile.js';
 import type { LiveHolds } from '../hold/live-holds.js';
@@ -11,6 +11,7 @@ import type { CatalogHolder } from '../routing/catalog-holder.js';
 import { orderDeployments } from '../routing/router.js';
 import { ClientClosedError, type ClientConnection } from '../http/client-connection.js';
 import { deliverAnswer } from '../stream/deliver-answer.js';
+import type { ObservedRequest } from '../telemetry/observed-request.js';
 import type { UpstreamAttempts } from '../upstream/upstream-attempts.js';
 import type { ApiParser } from './api-request.js';
 import { GatewayError } from './gateway-errors.js';
@@ -35,6 +36,7 @@ export interface Arrival {
   readonly pathModel: PathModel | null;
   /** What `OpenAI-Beta` asks for, to be forwarded; null where it asks for nothing. */
   readonly betaFeatures: string | null;
+  readonly observed: ObservedRequest;
 }
 
 /** What the steps of a request are done by. */
@@ -52,15 +54,16 @@ export interface RelaySteps {
  * @throws GatewayError or RequestProblem for whatever can still be answered with a status.
  */
 export async function relay(arrival: Arrival, steps: RelaySteps): Promise<void> {
-  const { client } = arrival;
+  const { client, observed } = arrival;
   const request = arrival.parse(withPathModel(readJsonBody(arrival), arrival.pathModel), arrival.dialect);
   const plan = resolve(arrival, request, steps.catalog.current);
   const leave = enter(steps);
+  observed.relayBegins(plan.offer.model.name, request.stream);
   try {
-    const hold = await steps.holds.place(plan);
+    const hold = await within(observed.span, 'hold', () => steps.holds.place(plan));
     const meter = new UsageMeter(plan, steps.logger);
     try {
-      const relayed = { plan, hold, meter, client };
+      const relayed = { plan, hold, meter, client, observed };
       const deployments = orderDeployments(plan.offer.model.deployments);
       const opened = await steps.upstream.open(relayed, deployments);
       await deliverAnswer(relayed, opened);
@@ -68,10 +71,13 @@ export async function relay(arrival: Arrival, steps: RelaySteps): Promise<void> 
       if (!(error instanceof ClientClosedError)) throw error;
       meter.outcome = 'client_closed';
     } finally {
-      steps.publisher.publish(meter.finish());
+      const event = meter.finish();
+      observed.relayEnds(event);
+      steps.publisher.publish(event, observed.span);
     }
   } finally {
     leave();
+    observed.relayLeaves();
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Settings } from '@tollgate/persistence';
 import { isReasoningModel } from '@tollgate/providers';
 import { mayUse, type Caller } from '../auth/caller.js';
 import { OUTPUT_SLICE_TOKENS, OUTPUT_TOKENS_DEFAULT, type HoldBasis } from '../hold/hold-size.js';
@@ -12,6 +13,8 @@ export interface RequestPlan {
   readonly request: ApiRequest;
   readonly offer: Offer;
   readonly holdBasis: HoldBasis;
+  /** What was set when the request came: its price is of that moment too. */
+  readonly settings: Settings;
   /** Monotonic milliseconds at which the request came. */
   readonly startedAtMs: number;
   /** How long the client says that it waits for the head; null where it does not say. */
@@ -45,6 +48,7 @@ export function resolve(
     request,
     offer,
     holdBasis: holdBasis({ caller, request, offer }),
+    settings: catalog.settings,
   };
 }
 

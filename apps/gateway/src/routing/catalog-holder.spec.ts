@@ -1,3 +1,4 @@
+import { DEFAULT_SETTINGS } from '@tollgate/persistence';
 import { createLogger } from '@tollgate/runtime';
 import { CatalogHolder } from './catalog-holder.js';
 import { Catalog } from './catalog.js';
@@ -14,7 +15,7 @@ class Source {
   readonly load = async (): Promise<Catalog> => {
     this.loads += 1;
     if (this.isAway) throw new Error('away');
-    return new Catalog(this.version, new Map(), null);
+    return new Catalog(this.version, new Map(), null, DEFAULT_SETTINGS);
   };
 
   readonly readVersion = async (): Promise<bigint> => {

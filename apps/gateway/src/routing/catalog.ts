@@ -1,3 +1,4 @@
+import type { Settings } from '@tollgate/persistence';
 import type { Price } from '@tollgate/pricing';
 
 /** One usable upstream of a model. */
@@ -15,6 +16,8 @@ export interface Deployment {
   readonly priority: number;
   readonly weight: number;
   readonly firstByteTimeoutMs: number;
+  /** Whether the upstream is told which trace a request belongs to. */
+  readonly forwardTraceContext: boolean;
 }
 
 /** A model as callers know it. */
@@ -37,7 +40,7 @@ export interface Offer {
 
 const DEFAULT_PLAN = 'default';
 
-/** Models, deployments and prices as one snapshot that never changes; a change makes a new one. */
+/** Models, deployments, prices and settings as one snapshot that never changes; a change makes a new one. */
 export class Catalog {
   constructor(
     /** The database's catalog version that this snapshot was read at. */
@@ -45,6 +48,7 @@ export class Catalog {
     private readonly models: ReadonlyMap<string, CatalogModel>,
     /** Milliseconds after which the snapshot is out of date, because a price comes into force; null if none is waiting. */
     readonly nextPriceInMs: number | null,
+    readonly settings: Settings,
   ) {}
 
   /** The model at the price in force for the plan; null without a price, a deployment, or the model itself. */

@@ -30,7 +30,7 @@ export function readCatalog(rows: CatalogRows, tools: CatalogTools): Catalog {
       prices: prices.get(row.id) ?? new Map<string, Price>(),
     },
   ]);
-  return new Catalog(rows.version, new Map(models), rows.nextPriceInMs);
+  return new Catalog(rows.version, new Map(models), rows.nextPriceInMs, rows.settings);
 }
 
 function readDeployments(rows: CatalogRows, tools: CatalogTools): Map<string, Deployment[]> {
@@ -61,6 +61,7 @@ function readUpstream(
       apis: row.apis,
       credential: masterKey.open('credential', row.credential),
       firstByteTimeoutMs: firstByteTimeoutMs(row.settings),
+      forwardTraceContext: row.settings.forwardTraceContext === true,
     };
   } catch (error) {
     logger.error({ err: error, deploymentId: row.id }, 'a deployment cannot be used');

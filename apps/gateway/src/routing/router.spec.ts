@@ -12,6 +12,7 @@ const deployment = (id: string, priority: number, weight: number): Deployment =>
   priority,
   weight,
   firstByteTimeoutMs: 1,
+  forwardTraceContext: false,
 });
 
 describe('orderDeployments', () => {

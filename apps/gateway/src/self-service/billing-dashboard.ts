@@ -4,6 +4,7 @@ import {
   readCredits,
   sumCharged,
   type Credits,
+  type DashboardMode,
   type Span,
   type UsageOwner,
 } from '@tollgate/persistence';
@@ -14,29 +15,28 @@ import { readKeyAndBalance } from './key-self-service.js';
 import type { LedgerReads } from './ledger-reads.js';
 import { addDays, daysBetween, monthOf, monthStart, nextMonthStart } from './utc-days.js';
 
-/**
- * What the billing pages subtract their usage from: with `month` the available balance and what was charged this month,
- * with `lifetime` and all that was ever charged, which their usage then is too, whatever days they ask for.
- */
-export type DashboardMode = 'month' | 'lifetime';
-
 const DAYS_MAX = 400;
 const GRANTS_SHOWN_MAX = 100;
 
-/** OpenAI's old billing pages, which clients still ask for, out of the ledger of the caller's account. */
+/**
+ * OpenAI's old billing pages, which clients still ask for, out of the ledger of the caller's account. They subtract usage
+ * from a limit: in the mode `month` that is the available balance and what was charged this month, in `lifetime` that and
+ * all that was ever charged, which their usage then is too, whatever days they ask for.
+ */
 export class BillingDashboard {
   constructor(
     private readonly reads: LedgerReads,
-    private readonly mode: DashboardMode,
+    private readonly currentMode: () => DashboardMode,
   ) {}
 
   /** The limits in dollars: limit less usage is what the account can still spend. */
   async subscription(caller: UsageOwner): Promise<object> {
     const { apiKeyId, accountId } = caller;
-    const facts = await this.reads.readShared(`subscription ${apiKeyId}`, async (connection) => {
+    const mode = this.currentMode();
+    const facts = await this.reads.readShared(`subscription ${mode} ${apiKeyId}`, async (connection) => {
       const { key, balance } = await readKeyAndBalance(connection, caller);
       const charged =
-        this.mode === 'month'
+        mode === 'month'
           ? await sumCharged(connection, { accountId, ...monthOf(new Date()) })
           : await readLifetime(connection, { accountId, postedNano: balance.postedNano });
       return { key, balance, charged };
@@ -52,11 +52,12 @@ export class BillingDashboard {
   /** What each day cost for each model, in cents. @throws RequestProblem for days that are no range, or too many. */
   async usage(caller: UsageOwner, query: DashboardQuery): Promise<object> {
     const days = daysAsked(query, new Date());
-    const subject = `usage ${caller.accountId} ${String(days[0]?.from.getTime())} ${String(days.length)}`;
+    const mode = this.currentMode();
+    const subject = `usage ${mode} ${caller.accountId} ${String(days[0]?.from.getTime())} ${String(days.length)}`;
     const { charged, totalNano } = await this.reads.readShared(subject, async (connection) => {
       const rows = await listCharged(connection, caller.accountId, days);
       const ofDaysNano = rows.reduce((sum, { chargedNano }) => sum + chargedNano, 0n);
-      if (this.mode === 'month') return { charged: rows, totalNano: ofDaysNano };
+      if (mode === 'month') return { charged: rows, totalNano: ofDaysNano };
       const { balance } = await readKeyAndBalance(connection, caller);
       const lifetime = await readLifetime(connection, { ...caller, postedNano: balance.postedNano });
       return { charged: rows, totalNano: lifetime.chargedNano };

@@ -14,6 +14,7 @@ import { mayUse, type Caller } from '../auth/caller.js';
 import { GatewayError } from '../relay/gateway-errors.js';
 import type { CatalogHolder } from '../routing/catalog-holder.js';
 import type { LedgerReads } from './ledger-reads.js';
+import { pointsView } from './points-view.js';
 import { generationView, type GenerationView } from './usage-view.js';
 import { readGenerationId, type UsageQuery } from './usage.schema.js';
 import { monthOf } from './utc-days.js';
@@ -59,6 +60,10 @@ export class KeySelfService {
       expires_at: key.expiresAt?.toISOString() ?? null,
       created_at: key.createdAt.toISOString(),
       month_to_date: { since: month.from.toISOString(), requests, charged: formatAmount(chargedNano) },
+      points: pointsView(this.catalog.current.settings.points, {
+        availableNano: balance.availableNano,
+        chargedNano,
+      }),
     };
   }
 

@@ -169,6 +169,7 @@ describe('GET /v1/key', () => {
         requests: 1,
         charged: '0.5',
       },
+      points: { label: 'points', credits_per_point: '1', available: '7.5', charged: '0.5' },
     });
   });
 
@@ -446,7 +447,7 @@ describe('the billing pages by lifetime', () => {
     const eve = await fresh(30n * CREDIT);
     await settle({ of: eve, costNano: CREDIT });
     await settle({ of: eve, costNano: 2n * CREDIT, at: lastMonth() });
-    const dashboard = new BillingDashboard(new LedgerReads(app), 'lifetime');
+    const dashboard = new BillingDashboard(new LedgerReads(app), () => 'lifetime');
     expect(await dashboard.subscription(eve)).toMatchObject({ hard_limit_usd: 30 });
     const day = new Date(Date.UTC(2026, 0, 1));
     const usage = await dashboard.usage(eve, { start_date: day, end_date: day });

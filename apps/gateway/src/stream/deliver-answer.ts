@@ -63,8 +63,9 @@ async function deliverStream(
   relayed: RelayedRequest,
   opened: Extract<OpenedAnswer, { kind: 'stream' }>,
 ): Promise<void> {
-  const { client, meter } = relayed;
+  const { client, meter, observed } = relayed;
   const { source } = opened;
+  observed.streamBegins();
   try {
     client.begin(relayed.plan.request.answer.headers);
     const cut = await forward(relayed, source, opened.first);
@@ -78,6 +79,7 @@ async function deliverStream(
     }
     client.end(failedInStream(relayed, source, error));
   } finally {
+    observed.streamEnds();
     client.whenClosed(null);
   }
 }
@@ -88,7 +90,7 @@ async function forward(
   source: AnswerStream,
   first: Promise<string | null>,
 ): Promise<string | null> {
-  const { client, hold, meter, plan } = relayed;
+  const { client, hold, meter, plan, observed } = relayed;
   const { reader } = source;
   for (let piece = await first; piece !== null; piece = await source.next()) {
     const covered = hold.covers(
@@ -97,7 +99,10 @@ async function forward(
     if (covered !== true && !(await covered)) return cutOff(relayed, source, 'balance_ended');
     const written = client.write(piece);
     meter.forwardedBytes = reader.outputBytes;
-    meter.wasDelivered = reader.outputBytes > 0;
+    if (!meter.wasDelivered && reader.outputBytes > 0) {
+      meter.wasDelivered = true;
+      observed.firstToken();
+    }
     if (written !== true) await written;
     const nowMs = performance.now();
     if (nowMs - hold.renewedAtMs > UNRENEWED_MAX_MS) return cutOff(relayed, source, 'billing_unavailable');
@@ -135,6 +140,7 @@ function failedInStream(relayed: RelayedRequest, source: AnswerStream, error: un
   const { meter, plan } = relayed;
   const failure = asAttemptFailure(error);
   if (!(failure instanceof AttemptFailedError)) throw error;
+  relayed.observed.attemptFailed(failure.failure.kind);
   const isTimeout = failure.failure.kind === 'timeout';
   meter.outcome = isTimeout ? 'timeout' : 'upstream_failed';
   meter.report(source.reader.usage, capSent(relayed));

@@ -3,6 +3,7 @@ import { SseEventTooLargeError } from '@tollgate/openai';
 import {
   FailedFinishError,
   NoAnswerError,
+  UpstreamAddressError,
   UpstreamStreamError,
   brokenAnswer,
   classifyFailure,
@@ -11,7 +12,6 @@ import {
 import { errors } from 'undici';
 import { GatewayError, type UpstreamRefusal } from '../relay/gateway-errors.js';
 import type { RequestPlan } from '../relay/request-plan.js';
-import { UpstreamAddressError } from './connection-pools.js';
 import { UpstreamAbortedError } from './upstream-response.js';
 
 /** One attempt ended without an answer that the client could have. */

@@ -1,18 +1,16 @@
-import type { LookupFunction } from 'node:net';
-import { lookup as dnsLookup } from 'node:dns';
 import { Client, Pool, buildConnector, errors } from 'undici';
-import { parseUpstreamUrl, upstreamAddressProblem, type PrivateNetworks } from '@tollgate/providers';
+import {
+  UpstreamAddressError,
+  parseUpstreamUrl,
+  upstreamLookup,
+  type PrivateNetworks,
+} from '@tollgate/providers';
 
 /** Connections to one origin at most; requests beyond them wait in undici's queue. */
 const CONNECTIONS_MAX = 512;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** Just below what most servers and load balancers keep idle connections for. */
 const KEEP_ALIVE_TIMEOUT_MS = 55_000;
-
-/** An upstream's address may not be connected to. */
-export class UpstreamAddressError extends Error {
-  override readonly name = 'UpstreamAddressError';
-}
 
 /** Keep-alive connections to upstreams, one pool per origin. Addresses are checked each time one is connected to. */
 export class ConnectionPools {
@@ -22,7 +20,10 @@ export class ConnectionPools {
   private readonly bytesReadBefore = new WeakMap<object, number>();
 
   constructor(private readonly privateNetworks: PrivateNetworks) {
-    this.connector = buildConnector({ timeout: CONNECT_TIMEOUT_MS, lookup: this.lookup });
+    this.connector = buildConnector({
+      timeout: CONNECT_TIMEOUT_MS,
+      lookup: upstreamLookup(privateNetworks),
+    });
   }
 
   /** The pool of an origin. @throws UpstreamAddressError if the origin's host is an address that is not allowed. */
@@ -69,27 +70,4 @@ export class ConnectionPools {
     const { problem } = parseUpstreamUrl(origin, this.privateNetworks);
     if (problem !== null) throw new UpstreamAddressError(`the base URL ${problem}`);
   }
-
-  /** Looks a host up and refuses it if any of its addresses is not allowed: names can change after they were saved. */
-  private readonly lookup: LookupFunction = (hostname, options, callback) => {
-    dnsLookup(hostname, { ...options, all: true }, (error, addresses) => {
-      if (error !== null) {
-        callback(error, '', 4);
-        return;
-      }
-      const problems = addresses.map(({ address }) => upstreamAddressProblem(address, this.privateNetworks));
-      const problem = problems.find((found) => found !== null);
-      if (problem !== undefined) {
-        callback(
-          new UpstreamAddressError(`the upstream's host resolves to an address that ${problem}`),
-          '',
-          4,
-        );
-        return;
-      }
-      const [first] = addresses;
-      if (options.all === true) callback(null, addresses);
-      else callback(null, first?.address ?? '', first?.family ?? 4);
-    });
-  };
 }

@@ -12,6 +12,7 @@ import type { LiveHold } from '../hold/live-hold.js';
 import type { UsageMeter } from '../metering/usage-meter.js';
 import type { RequestPlan } from '../relay/request-plan.js';
 import type { Deployment } from '../routing/catalog.js';
+import type { ObservedRequest } from '../telemetry/observed-request.js';
 import { ClientClosedError, type ClientConnection } from '../http/client-connection.js';
 import { AttemptFailedError, asAttemptFailure, refused, toGatewayError, tellingFailure } from './attempts.js';
 import { AnswerStream } from './answer-stream.js';
@@ -42,6 +43,7 @@ export interface RelayedRequest {
   readonly hold: LiveHold;
   readonly meter: UsageMeter;
   readonly client: ClientConnection;
+  readonly observed: ObservedRequest;
 }
 
 /** Asks deployments, one after the other, until one answers. */
@@ -58,18 +60,20 @@ export class UpstreamAttempts {
    * @throws GatewayError by the last failure's kind, at once where the fault is the caller's; ClientClosedError.
    */
   async open(relayed: RelayedRequest, deployments: readonly Deployment[]): Promise<OpenedAnswer> {
-    const { plan, meter, client } = relayed;
+    const { plan, meter, client, observed } = relayed;
     let failed: AttemptFailedError | null = null;
     for (const deployment of deployments) {
       if (client.isClosed) break;
       meter.attempt(deployment);
+      observed.attemptBegins(deployment);
       try {
         return await this.attempt(relayed, deployment);
       } catch (error) {
         const failure = asAttemptFailure(error);
         if (client.isClosed) break;
         if (!(failure instanceof AttemptFailedError)) throw failure;
-        this.logFailure(plan, deployment, failure);
+        observed.attemptFailed(failure.failure.kind);
+        this.logFailure(relayed, deployment, failure);
         failed = tellingFailure(failed, failure);
         if (failure.failure.kind === 'caller' && !(failure instanceof ApiLackingError)) break;
       }
@@ -100,7 +104,7 @@ export class UpstreamAttempts {
     deployment: Deployment,
     form: UpstreamForm,
   ): Promise<OpenedAnswer> {
-    const { plan, meter, client } = relayed;
+    const { plan, meter, client, observed } = relayed;
     const { upstreamModel, basePath, credential } = deployment;
     const request = buildUpstreamRequest({
       path: basePath + form.path,
@@ -109,6 +113,7 @@ export class UpstreamAttempts {
       credential,
       clientRequestId: requestIdToWire(plan.requestId),
       betaFeatures: plan.betaFeatures,
+      traceparent: deployment.forwardTraceContext ? observed.attemptTraceparent : null,
     });
     const timeouts = {
       firstByteMs: Math.min(deployment.firstByteTimeoutMs, plan.clientTimeoutMs ?? Number.POSITIVE_INFINITY),
@@ -119,6 +124,7 @@ export class UpstreamAttempts {
     try {
       const answer = await dispatched.answer;
       meter.firstByte();
+      observed.firstByte();
       return plan.request.stream ? await openStream(plan, form, answer) : await readPlain(plan, form, answer);
     } catch (error) {
       dispatched.current().abort('the attempt failed');
@@ -128,12 +134,15 @@ export class UpstreamAttempts {
     }
   }
 
-  private logFailure(plan: RequestPlan, deployment: Deployment, failure: AttemptFailedError): void {
+  /** What an upstream says of a refusal is not logged: it may repeat the prompt or our credential. */
+  private logFailure(relayed: RelayedRequest, deployment: Deployment, failure: AttemptFailedError): void {
+    const { kind } = failure.failure;
+    const status = 'status' in failure.failure ? failure.failure.status : undefined;
     this.logger.warn(
       {
-        requestId: plan.requestId,
+        ...relayed.observed.logFields,
         deploymentId: deployment.id,
-        failure: failure.failure,
+        failure: { kind, status },
         cause: failure.cause,
       },
       'an attempt failed',

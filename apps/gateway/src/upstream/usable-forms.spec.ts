@@ -20,6 +20,7 @@ function deployment(apis: readonly string[] | null): Deployment {
     priority: 0,
     weight: 1,
     firstByteTimeoutMs: 1_000,
+    forwardTraceContext: false,
   };
 }
 

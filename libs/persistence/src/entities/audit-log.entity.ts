@@ -1,7 +1,12 @@
-import { Column, CreateDateColumn, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import { Column, CreateDateColumn, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 
 /** Who changed what. Insert-only. */
 @Entity()
+@Index('audit_log_actor_idx', ['actor', 'id'])
+@Index('audit_log_action_idx', ['action', 'id'])
+@Index('audit_log_target_idx', ['target', 'id'])
+@Index('audit_log_request_idx', ['requestId'])
+@Index('audit_log_created_at_idx', ['createdAt'])
 export class AuditLogEntity {
   @PrimaryGeneratedColumn('identity', {
     type: 'bigint',

@@ -2,7 +2,7 @@ import { Check, Column, CreateDateColumn, Entity, ForeignKey, Index, PrimaryColu
 import { DeploymentEntity } from './deployment.entity.js';
 import { ModelEntity } from './model.entity.js';
 
-/** A model that a deployment serves. Routing takes the lowest priority first, and by weight within one priority. */
+/** A model that a deployment serves. Routing takes the highest priority first, and by weight within one priority. */
 @Entity()
 @Index('deployment_model_model_idx', ['model'])
 @Check('deployment_model_weight_not_negative', 'weight >= 0')

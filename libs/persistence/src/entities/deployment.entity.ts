@@ -1,12 +1,21 @@
-import { Check, Column, CreateDateColumn, Entity, PrimaryColumn, Unique, UpdateDateColumn } from 'typeorm';
+import {
+  Check,
+  Column,
+  CreateDateColumn,
+  DeleteDateColumn,
+  Entity,
+  Index,
+  PrimaryColumn,
+  UpdateDateColumn,
+} from 'typeorm';
 
 export type DeploymentStatus = 'active' | 'disabled';
 export type DeploymentProvider = 'openai';
 
 /** One usable upstream. */
 @Entity()
-@Unique('deployment_name_key', ['name'])
-@Unique('deployment_external_id_key', ['externalId'])
+@Index('deployment_name_key', ['name'], { unique: true, where: 'deleted_at IS NULL' })
+@Index('deployment_external_id_key', ['externalId'], { unique: true, where: 'deleted_at IS NULL' })
 @Check('deployment_provider_known', `provider IN ('openai')`)
 @Check('deployment_status_known', `status IN ('active', 'disabled')`)
 export class DeploymentEntity {
@@ -44,4 +53,8 @@ export class DeploymentEntity {
 
   @UpdateDateColumn({ type: 'timestamptz', default: () => 'now()' })
   updatedAt: Date;
+
+  /** TypeORM finds no row that has it, unless asked to. */
+  @DeleteDateColumn({ type: 'timestamptz', nullable: true })
+  deletedAt: Date | null;
 }

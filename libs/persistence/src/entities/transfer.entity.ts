@@ -1,4 +1,4 @@
-import { Check, Column, CreateDateColumn, Entity, PrimaryGeneratedColumn, Unique } from 'typeorm';
+import { Check, Column, CreateDateColumn, Entity, Index, PrimaryGeneratedColumn, Unique } from 'typeorm';
 import { bigintTransformer } from '../bigint-transformer.js';
 
 export type TransferKind =
@@ -8,6 +8,11 @@ export type TransferKind =
 @Entity()
 @Unique('transfer_once', ['kind', 'refId'])
 @Unique('transfer_account_seq_key', ['accountId', 'accountSeq'])
+@Index('transfer_kind_idx', ['kind', 'id'], { where: `kind NOT IN ('usage', 'absorbed')` })
+@Index('transfer_account_kind_idx', ['accountId', 'kind', 'accountSeq'], {
+  where: `kind NOT IN ('usage', 'absorbed')`,
+})
+@Index('transfer_created_at_idx', ['createdAt'], { type: 'brin' })
 @Check(
   'transfer_kind_known',
   `kind IN ('usage', 'swept', 'absorbed', 'reversal', 'top_up', 'grant', 'refund', 'adjustment', 'expiry')`,

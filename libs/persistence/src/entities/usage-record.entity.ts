@@ -7,6 +7,10 @@ import { bigintTransformer } from '../bigint-transformer.js';
 @Entity()
 @Index('usage_record_account_idx', ['accountId', 'requestId'])
 @Index('usage_record_api_key_idx', ['apiKeyId', 'requestId'])
+@Index('usage_record_model_idx', ['model', 'requestId'])
+@Index('usage_record_deployment_idx', ['deploymentId', 'requestId'])
+@Index('usage_record_failed_idx', ['outcome', 'requestId'], { where: `outcome <> 'completed'` })
+@Index('usage_record_guessed_idx', ['usageSource', 'requestId'], { where: `usage_source <> 'provider'` })
 @Check('usage_record_source_known', `usage_source IN ('provider', 'estimated', 'partial', 'none')`)
 @Check(
   'usage_record_outcome_known',

@@ -6,6 +6,11 @@ import { AddSettling } from './1795219440000-AddSettling.js';
 import { AddAdjustmentsAndTheLedgerCheck } from './1795219500000-AddAdjustmentsAndTheLedgerCheck.js';
 import { AddDialects } from './1795219560000-AddDialects.js';
 import { IndexUsageByKey } from './1795219620000-IndexUsageByKey.js';
+import { AddDeletionAndFloors } from './1795219680000-AddDeletionAndFloors.js';
+import { AddOperatorAccessAndSettings } from './1795219740000-AddOperatorAccessAndSettings.js';
+import { AddDeadLetters } from './1795219760000-AddDeadLetters.js';
+import { IndexReads } from './1795219800000-IndexReads.js';
+import { AddInstallation } from './1795219860000-AddInstallation.js';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -17,6 +22,11 @@ export const MIGRATIONS = [
   AddAdjustmentsAndTheLedgerCheck,
   AddDialects,
   IndexUsageByKey,
+  AddDeletionAndFloors,
+  AddOperatorAccessAndSettings,
+  AddDeadLetters,
+  IndexReads,
+  AddInstallation,
 ] as const;
 
 /** Their names, oldest first. The last one is the version of the schema. */

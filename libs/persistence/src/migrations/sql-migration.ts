@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** A migration that is one script of SQL. Each runs in a transaction of its own; there is no way back. */
+/** A migration that is one script of SQL. All that are missing run in one transaction; there is no way back. */
 export abstract class SqlMigration implements MigrationInterface {
   /** A sentence, then the time of writing in milliseconds: TypeORM orders by the last 13 digits. */
   abstract readonly name: string;

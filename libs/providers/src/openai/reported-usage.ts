@@ -68,7 +68,8 @@ function toReported(
   for (const [name, value] of Object.entries(raw) as [CountName, unknown][]) {
     const count = value ?? 0;
     if (typeof count !== 'number' || !Number.isSafeInteger(count) || count < 0) {
-      return { impossible: `${name} is ${JSON.stringify(value)}` };
+      // This is logged, and a text could be anything.
+      return { impossible: `${name} is ${typeof value === 'number' ? String(value) : `a ${typeof value}`}` };
     }
     counts[name] = count;
   }

@@ -57,6 +57,8 @@ export function buildUpstreamRequest(call: {
   readonly clientRequestId: string;
   /** What the client asks for by `OpenAI-Beta`; null for nothing. */
   readonly betaFeatures: string | null;
+  /** W3C trace context, for an upstream that may know which requests belong together; null for strangers. */
+  readonly traceparent: string | null;
 }): UpstreamRequest {
   return {
     path: call.path,
@@ -66,6 +68,7 @@ export function buildUpstreamRequest(call: {
       ...(call.credential !== '' && { authorization: `Bearer ${call.credential}` }),
       'x-client-request-id': call.clientRequestId,
       ...(call.betaFeatures !== null && { 'openai-beta': call.betaFeatures }),
+      ...(call.traceparent !== null && { traceparent: call.traceparent }),
     },
     body: Buffer.from(rewriteJson(call.body)),
   };
