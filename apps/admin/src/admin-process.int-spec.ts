@@ -1,6 +1,8 @@
 import { HttpAdapterHost } from '@nestjs/core';
+import { ensureMasterKey } from '@tollgate/persistence';
 import { MasterKey } from '@tollgate/runtime';
 import { createTestDatabase } from '@tollgate/testing';
+import { Client } from 'pg';
 import { adminConfigSchema } from './admin.config.js';
 import { bootAdmin } from './admin-process.js';
 import { freshKey, openAccount, startAdmin } from './admin.spec-kit.js';
@@ -31,6 +33,16 @@ describe('the admin process', () => {
   it('refuses to start on a database without its schema', async () => {
     const database = await createTestDatabase({ empty: true });
     await expect(bootAdmin(configFor(database.ownerUrl))).rejects.toThrow(/migrations/);
+    await database.drop();
+  });
+
+  it('refuses to start with a master key that is not the database’s', async () => {
+    const database = await createTestDatabase();
+    const owner = new Client({ connectionString: database.ownerUrl });
+    await owner.connect();
+    await ensureMasterKey(owner, MasterKey.parse(MasterKey.generate()));
+    await owner.end();
+    await expect(bootAdmin(configFor(database.appUrl))).rejects.toThrow(/MASTER_KEY is not the key/);
     await database.drop();
   });
 

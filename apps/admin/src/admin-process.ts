@@ -1,6 +1,6 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { assertSchemaVersion, createDataSource, createPool } from '@tollgate/persistence';
+import { assertMasterKey, assertSchemaVersion, createDataSource, createPool } from '@tollgate/persistence';
 import {
   Health,
   NestLogger,
@@ -74,6 +74,7 @@ async function connect(config: AdminConfig): Promise<DataSource> {
   const pool = createPool({ url: config.DATABASE_URL, max: 1, name: PROCESS_NAME });
   try {
     await assertSchemaVersion(pool);
+    await assertMasterKey(pool, config.MASTER_KEY);
   } finally {
     await pool.end();
   }

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { assertSchemaVersion, createPool } from '@tollgate/persistence';
+import { assertMasterKey, assertSchemaVersion, createPool } from '@tollgate/persistence';
 import { loadConfig } from '@tollgate/runtime';
 import { adminConfigSchema } from './admin.config.js';
 import { resetOperator } from './auth/reset-operator.js';
@@ -22,6 +22,7 @@ async function run(): Promise<void> {
   const pool = createPool({ url: config.DATABASE_URL, max: 1, name: 'operator-reset' });
   try {
     await assertSchemaVersion(pool);
+    await assertMasterKey(pool, config.MASTER_KEY);
     const { token, revoked } = await resetOperator(pool, config.MASTER_KEY, {
       name,
       revokeOthers: values['revoke-others'],

@@ -3,6 +3,7 @@ import { Module, type DynamicModule, type Provider } from '@nestjs/common';
 import { USAGE_JOB_OPTIONS, USAGE_QUEUE, type UsageJob } from '@tollgate/contracts';
 import { PostgresHoldStore, SettlementMetrics, poolSql, settleBatch } from '@tollgate/ledger';
 import {
+  assertMasterKey,
   assertSchemaVersion,
   createPool,
   findApiKeyByHash,
@@ -79,8 +80,8 @@ const PROVIDERS: Provider[] = [
   InFlightLimit,
   {
     provide: GATEWAY_POOL,
-    inject: [GATEWAY_CONTEXT],
-    useFactory: async ({ config, processMetrics }: GatewayContext) => {
+    inject: [GATEWAY_CONTEXT, MASTER_KEY],
+    useFactory: async ({ config, processMetrics }: GatewayContext, masterKey: MasterKey) => {
       const pool = createPool({
         url: config.DATABASE_URL,
         max: POOL_CONNECTIONS_MAX,
@@ -89,6 +90,7 @@ const PROVIDERS: Provider[] = [
       });
       processMetrics.watchPool(pool);
       await assertSchemaVersion(pool);
+      await assertMasterKey(pool, masterKey);
       return pool;
     },
   },

@@ -1,7 +1,7 @@
 export { createPool, type PoolOptions } from './pool.js';
 export { createDataSource, SCHEMA, type DataSourceOptions } from './data-source.js';
 export { migrate, QUEUE_SCHEMA, type MigrateOptions } from './migrate.js';
-export { ensureMasterKey, type CheckedMasterKey } from './master-key-check.js';
+export { assertMasterKey, ensureMasterKey, type CheckedMasterKey } from './master-key-check.js';
 export { MigrationError } from './migration-error.js';
 export { assertSchemaVersion, refuseNewerSchema, SchemaVersionError } from './schema-version.js';
 export { AccountEntity, type AccountStatus } from './entities/account.entity.js';

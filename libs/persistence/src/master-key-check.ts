@@ -1,4 +1,4 @@
-import type { Client } from 'pg';
+import type { Client, Pool } from 'pg';
 import { MigrationError } from './migration-error.js';
 
 /** What is hashed with the master key, under a use of its own, to recognise the key later. */
@@ -17,20 +17,39 @@ export interface CheckedMasterKey {
  * @throws MigrationError that says what to restore
  */
 export async function ensureMasterKey(owner: Client, masterKey: CheckedMasterKey): Promise<void> {
-  const check = masterKey.hashSecret(CHECKED_USE, CHECKED_TEXT);
-  const { rows } = await owner.query<{ master_key_check: Buffer }>(
-    'SELECT master_key_check FROM tollgate.installation',
-  );
-  const [row] = rows;
-  if (row === undefined) {
+  const noted = await readCheck(owner);
+  if (noted === null) {
     await refuseOtherKeyId(owner, masterKey.keyId);
     await owner.query(
       'INSERT INTO tollgate.installation (master_key_check) VALUES ($1) ON CONFLICT DO NOTHING',
-      [check],
+      [checkOf(masterKey)],
     );
-  } else if (!row.master_key_check.equals(check)) {
-    throw wrongKey();
   }
+  await assertMasterKey(owner, masterKey);
+}
+
+/**
+ * Makes sure that an application was given the master key that its database was filled with: it calls this before it does
+ * anything else. A database that notes none passes.
+ * @throws MigrationError that says what to restore
+ */
+export async function assertMasterKey(
+  database: Pick<Pool, 'query'>,
+  masterKey: CheckedMasterKey,
+): Promise<void> {
+  const noted = await readCheck(database);
+  if (noted !== null && !noted.equals(checkOf(masterKey))) throw wrongKey();
+}
+
+async function readCheck(database: Pick<Pool, 'query'>): Promise<Buffer | null> {
+  const { rows } = await database.query<{ master_key_check: Buffer }>(
+    'SELECT master_key_check FROM tollgate.installation',
+  );
+  return rows[0]?.master_key_check ?? null;
+}
+
+function checkOf(masterKey: CheckedMasterKey): Buffer {
+  return masterKey.hashSecret(CHECKED_USE, CHECKED_TEXT);
 }
 
 /** A database from before this check has the key's id in each credential. */
