@@ -16,7 +16,10 @@ beforeAll(async () => {
   await bench.sell(DOWN, { deployment: { baseUrl: 'http://127.0.0.1:1/v1' } });
   await bench.sell(DEAR, { rates: { input: '1000', output: '1000' } });
   await bench.sell(TWICE);
-  await bench.admin.deploy(TWICE, bench.upstream, { credential: `sk-${CANARY}-credential` });
+  await bench.admin.deploy(TWICE, bench.upstream, {
+    name: 'the second of two',
+    credential: `sk-${CANARY}-credential`,
+  });
   for (const model of [IMPATIENT, DOWN, DEAR, TWICE]) await bench.untilSold(model);
 });
 

@@ -9,16 +9,16 @@ let bench: ConformanceBench;
 let mute: Server;
 
 beforeAll(async () => {
-  mute = createServer(() => undefined);
-  await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
   bench = await ConformanceBench.start();
+  mute = createServer(() => undefined);
+  await new Promise<void>((resolve) => mute.listen(0, bench.installation.testHost, resolve));
 });
 
 afterEach(() => bench.audit());
 
 afterAll(async () => {
   await bench?.close();
-  mute.close();
+  mute?.close();
 });
 
 describe('headers', () => {
@@ -231,7 +231,10 @@ describe('limits', () => {
   it('C-242 waits no longer than its deployment says for a connection that is taken and never answered', async () => {
     const { port } = mute.address() as AddressInfo;
     await bench.sell('mute-chat', {
-      deployment: { baseUrl: `http://127.0.0.1:${port}/v1`, settings: { firstByteTimeoutMs: 300 } },
+      deployment: {
+        baseUrl: `http://${bench.installation.testHost}:${port}/v1`,
+        settings: { firstByteTimeoutMs: 300 },
+      },
     });
     await bench.untilSold('mute-chat');
     const { status, json } = await bench.chat({ model: 'mute-chat' });

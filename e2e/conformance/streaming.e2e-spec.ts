@@ -57,7 +57,8 @@ describe('streaming', () => {
     expect(headers).not.toHaveProperty('content-length');
     expect(headers).not.toHaveProperty('content-encoding');
     const kept = await streamed(streams(...WHOLE), {}, { headers: [['Connection', 'keep-alive']] });
-    expect(kept.headers.connection).toBe('keep-alive');
+    // A header for one hop: a proxy has the client's connection, and keeps it by HTTP/1.1's rule.
+    if (!bench.installation.isProxied) expect(kept.headers.connection).toBe('keep-alive');
   });
 
   it.each([

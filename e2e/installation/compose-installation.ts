@@ -37,6 +37,7 @@ export class ComposeInstallation implements Installation {
   readonly firstRun = loadConfig(z.object({ E2E_FIRST_RUN: z.string() })).E2E_FIRST_RUN;
   readonly operatorToken = /Operator token (tgop_\w+)/.exec(this.firstRun)?.[1] ?? '';
   readonly testHost = networkGateway();
+  readonly isProxied = true;
   readonly canaries = new LogCanaries();
   private readonly joinedAt = new Date();
   private readonly secrets = readSecrets();

@@ -21,6 +21,7 @@ export interface StartOptions {
 /** What a new user gets by `npm start`, with what a test needs to look at it as an operator. */
 export class EmbeddedInstallation implements Installation {
   readonly testHost = '127.0.0.1';
+  readonly isProxied = false;
   readonly canaries = new LogCanaries();
   /** Null on a data folder that had its first run before. */
   private readonly firstRun: FirstRunSecrets | null;

@@ -16,6 +16,8 @@ export interface Installation {
   readonly operatorToken: string;
   /** Address of the test's own machine as the gateways see it: a server of the test listens there. */
   readonly testHost: string;
+  /** Whether clients reach the gateways through a proxy, which has their connections. */
+  readonly isProxied: boolean;
   /** What no log of this installation may hold; checked by `discard`. */
   readonly canaries: LogCanaries;
 

@@ -38,8 +38,11 @@ compose exec -T postgres psql -U tollgate_owner -d tollgate -AtX \
 
 say 'copying the queue'
 if [[ -n "$(compose ps -q redis)" ]]; then
+  # By way of a file: on standard output redis-cli leaves the mark with which a transfer ends.
   # shellcheck disable=SC2016
-  compose exec -T redis sh -c 'redis-cli --no-auth-warning ${REDIS_PASSWORD:+-a "$REDIS_PASSWORD"} --rdb -' \
+  compose exec -T redis sh -c '
+    trap "rm -f /data/backup.rdb" EXIT
+    redis-cli --no-auth-warning ${REDIS_PASSWORD:+-a "$REDIS_PASSWORD"} --rdb /data/backup.rdb >&2 && cat /data/backup.rdb' \
     </dev/null >"$work/queue.rdb" 2>"$work/queue.log" || die "$(cat "$work/queue.log")"
   [[ "$(head -c 5 "$work/queue.rdb")" == REDIS ]] || die "Redis gave no copy of its data: $(cat "$work/queue.log")"
   rm -f "$work/queue.log"
