@@ -47,7 +47,8 @@ describe('an answer of 160 MiB to a client that sleeps for twenty seconds', () =
       handedMax = Math.max(handedMax, (await upstream.deliveryOf('flood'))?.bytesHanded ?? 0);
     }
     expect(handedMax).toBeGreaterThan(0);
-    expect(handedMax).toBeLessThan(16 * MIB);
+    // Each hop has the kernel's buffers at both of its ends, and a proxy adds hops: its own, and that of a published port.
+    expect(handedMax).toBeLessThan((installation.isProxied ? 64 : 16) * MIB);
 
     const contents = await readContents(response, () => {
       peak = Math.max(peak, residentBytes());

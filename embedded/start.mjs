@@ -1,7 +1,7 @@
 // `npm start` and its sisters: builds what changed, then runs the launcher or the command that is named. Plain JavaScript
 // without dependencies, because it has to say clearly what is missing when Node is too old or nothing is installed.
-import { spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = new URL('../', import.meta.url);
@@ -48,6 +48,12 @@ async function start() {
   });
   if (obstacle !== null) return fail(obstacle);
   if (mustBuild(process.argv[2])) {
+    if (!mayWriteBuild()) {
+      // Whoever develops wants every change built.
+      const isRunnable = process.argv[2] !== 'dev' && isBuildCurrent(compiler);
+      if (!isRunnable) return fail(foreignCheckout());
+      return import('./dist/main.js');
+    }
     process.stdout.write('Building what changed.\n');
     const code = await build(compiler);
     if (code !== 0) {
@@ -65,6 +71,39 @@ async function start() {
 function mustBuild(command) {
   const isBuilt = existsSync(new URL('dist/main.js', import.meta.url));
   return !(isBuilt && ['backup', 'operator:reset'].includes(command));
+}
+
+/** A user for the service alone may run what the owner of the checkout built, and change nothing of it. */
+function mayWriteBuild() {
+  const folders = projects.flatMap((project) => [project, `${project}/dist`]);
+  return folders.every((folder) => {
+    const path = new URL(folder, root);
+    if (!existsSync(path)) return true;
+    try {
+      accessSync(path, constants.W_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Asks the compiler, which writes nothing for it. */
+function isBuildCurrent(compiler) {
+  const words = [compiler, '-b', ...projects, '--dry'];
+  const { status, stdout } = spawnSync(process.execPath, words, {
+    cwd: fileURLToPath(root),
+    encoding: 'utf8',
+  });
+  // A build that is current but for the time stamps of its files is said to "update timestamps".
+  return status === 0 && !/would build/.test(stdout);
+}
+
+function foreignCheckout() {
+  return (
+    `The build is not current, and this user may not write it in ${fileURLToPath(root)}.\n` +
+    'Build once as the owner of that folder: npm run build. Then start it as this user, with DATA_DIR.'
+  );
 }
 
 /** Runs the compiler; gives its exit code, null if a signal ended it. */

@@ -86,6 +86,6 @@ if ! start_installation; then
   echo "0 passed, 1 failed"
   exit 1
 fi
-E2E_MODE=compose npx --no-install jest --config jest.e2e.config.mjs \
-  --reporters default --reporters ./tools/closing-line-reporter.mjs "$@"
+E2E_MODE=compose npx --no-install jest --reporters default --reporters ./tools/closing-line-reporter.mjs \
+  --config jest.e2e.config.mjs "$@"
 if command -v promtool >/dev/null; then check_metrics; fi

@@ -1,6 +1,6 @@
 import { eventually } from '@tollgate/testing';
 import { ConformanceBench, MODEL, chatBody } from './conformance-bench.js';
-import { open, readAnswer, type RawRequest } from './raw-http.js';
+import { isProxysOwn, open, readAnswer, type RawRequest } from './raw-http.js';
 import { CANARY, breaks, chatAnswer, refuses, says } from './scripted-upstream.js';
 
 const IMPATIENT = 'impatient-chat';
@@ -381,8 +381,10 @@ describe('errors', () => {
     ] as const) {
       const socket = open(bench.installation.gatewayUrl);
       socket.write(bytes);
-      const answer = bench.record(await readAnswer(socket), { path: '(no HTTP)' });
+      const answer = await readAnswer(socket);
       expect(answer.status).toBe(status);
+      if (bench.installation.isProxied && isProxysOwn(answer)) continue;
+      bench.record(answer, { path: '(no HTTP)' });
     }
   });
 

@@ -26,6 +26,14 @@ export interface RawAnswer {
   readonly complete: boolean;
 }
 
+/**
+ * Whether an answer is the proxy's own: of bytes that are no HTTP it makes none that a gateway could see, so it refuses them
+ * itself, as proxies in front of other services do.
+ */
+export function isProxysOwn({ status, bytes }: RawAnswer): boolean {
+  return status === 400 && bytes.toString('latin1').includes('Your browser sent an invalid request.');
+}
+
 const ANSWER_TIMEOUT_MS = 60_000;
 
 /** The bytes of a request; `connection: close` and a host are added where they are not given. */

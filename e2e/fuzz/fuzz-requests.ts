@@ -10,6 +10,8 @@ export interface FuzzRequest {
   readonly isCut: boolean;
   /** What comes after it on the connection cannot be told from it any more. */
   readonly spoilsConnection: boolean;
+  /** By the letter of RFC 9112 it is no request, or not one only: a proxy refuses it before a gateway sees it. */
+  readonly isMalformed: boolean;
   /** It says how long it is willing to wait. */
   readonly setsTimeout: boolean;
 }
@@ -287,15 +289,14 @@ function assemble(parts: Parts): FuzzRequest {
   const hasBodyOfNone = framing === 'none' && encoded.body.length > 0;
   const isCut = isHeadCut || framing === 'too_long' || framing === 'bad_chunk';
   const spoils = isCut || hasBodyOfNone || ['too_short', 'both'].includes(framing);
+  const spoilsConnection =
+    spoils || !/^[A-Z]+$/.test(method) || ['TRACE', 'PROPFIND', 'BREW'].includes(method) || / |\\/.test(path);
   return {
     method,
     bytes,
     isCut,
-    spoilsConnection:
-      spoils ||
-      !/^[A-Z]+$/.test(method) ||
-      ['TRACE', 'PROPFIND', 'BREW'].includes(method) ||
-      / |\\/.test(path),
+    spoilsConnection,
+    isMalformed: spoilsConnection || !/^\/[!-~]*$/.test(path),
     setsTimeout: extras.some(([name]) => name === 'X-Stainless-Timeout'),
   };
 }

@@ -1,4 +1,4 @@
-import type { RawAnswer } from '../conformance/raw-http.js';
+import { isProxysOwn, type RawAnswer } from '../conformance/raw-http.js';
 import type { FuzzRequest } from './fuzz-requests.js';
 
 /** What is remembered of an answer. */
@@ -18,11 +18,12 @@ const UPSTREAM_CODES: ReadonlySet<unknown> = new Set([
 export function problemOf(
   request: FuzzRequest,
   answer: RawAnswer | null,
-  circumstances: { upstreamIsWell: boolean; canary: string },
+  circumstances: { upstreamIsWell: boolean; canary: string; isProxied: boolean },
 ): string | null {
   if (answer === null) return request.spoilsConnection ? null : 'the connection ended without an answer';
   const { headers, status } = answer;
   if (!(status >= 200 && status <= 599)) return `the status is ${status}`;
+  if (circumstances.isProxied && request.isMalformed && isProxysOwn(answer)) return null;
   if (!/^req_[0-9a-f]{32}$/.test(headers['x-request-id'] ?? '')) return 'no x-request-id';
   if (!answer.complete && !request.spoilsConnection) return 'the answer broke off';
   if (answer.bytes.toString('latin1').toLowerCase().includes(circumstances.canary)) {

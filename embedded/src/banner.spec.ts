@@ -13,6 +13,7 @@ const spec = (port: number): ProcessSpec => ({
 });
 const places: Places = {
   specs: { gateway: spec(8080), admin: spec(8081), billing: spec(8082), demoUpstream: spec(8083) },
+  host: '127.0.0.1',
   postgresPort: 5432,
   dataDir: '/srv/data',
   logDir: '/srv/data/logs',
@@ -21,13 +22,30 @@ const places: Places = {
 
 describe('the banner', () => {
   it('shows the secrets of a first run with a request that is ready to send', () => {
-    const firstRun = { operatorToken: 'tgop_x', apiKey: 'sk-y', accountId: 'an-account' };
+    const firstRun = { operatorToken: 'tgop_x', demo: { apiKey: 'sk-y', accountId: 'an-account' } };
     const text = banner(places, { firstRun, openaiModels: null });
     expect(text).toContain(
       'curl -N http://127.0.0.1:8080/v1/chat/completions \\\n    -H "Authorization: Bearer sk-y"',
     );
     expect(text).toContain('curl http://127.0.0.1:8081/admin/v1/accounts/an-account/transfers');
     expect(text).toContain('Operator token tgop_x');
+  });
+
+  it('has an operator token alone to show without a demo upstream, and says what comes next', () => {
+    const specs = { ...places.specs, demoUpstream: null };
+    const firstRun = { operatorToken: 'tgop_x', demo: null };
+    const text = banner({ ...places, specs }, { firstRun, openaiModels: null });
+    expect(text).toMatch(/Demo upstream +off\n/);
+    expect(text).toMatch(/Operator token tgop_x[^]*docs\/first-model\.md/);
+    expect(text).not.toMatch(/API key|demo-chat/);
+  });
+
+  it('says who is reached from everywhere', () => {
+    const result = { firstRun: null, openaiModels: null };
+    expect(banner({ ...places, host: '0.0.0.0' }, result)).toContain(
+      'HOST is 0.0.0.0: gateway, admin and billing listen on every address of this machine',
+    );
+    expect(banner(places, result)).not.toContain('every address');
   });
 
   it('has no secrets to show later', () => {

@@ -1,21 +1,22 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { MasterKey, loadConfig } from '@tollgate/runtime';
+import { ConfigError, MasterKey, loadConfig } from '@tollgate/runtime';
 import { banner } from './banner.js';
 import { CHECKOUT, dataDirOf } from './data-folder/data-dir.js';
 import { DataLock } from './data-folder/data-lock.js';
 import { isFirstRunDone, recordFirstRun } from './data-folder/first-run-record.js';
+import { MadeFolders } from './data-folder/made-folders.js';
 import { assertNoUnfinishedRestore } from './data-folder/restore-record.js';
 import { loadSecrets, type Secrets } from './data-folder/secrets.js';
+import { prepareOwnDatabase } from './database/own-database.js';
 import { prepareSchema } from './database/prepare-schema.js';
 import { EmbeddedDatabase } from './database/embedded-database.js';
 import { setUp } from './first-run/set-up.js';
 import { launcherConfigSchema, type LauncherConfig } from './launcher.config.js';
-import { LaunchError } from './launch-error.js';
 import { boundLog } from './logs/log-file.js';
 import { assertPortsUsable, type WantedPort } from './ports/port-check.js';
 import { watchBuilds } from './processes/build-watch.js';
-import { describeProcesses, type ProcessSpecs } from './processes/process-specs.js';
+import { DEMO_HOST, describeProcesses, type ProcessSpecs } from './processes/process-specs.js';
 import { StopStack } from './processes/stop-stack.js';
 import { SupervisedProcess } from './processes/supervised-process.js';
 import { messageOf } from './thrown.js';
@@ -54,7 +55,6 @@ export class Launch {
       logDir,
       databaseUrl: database.appUrl,
       masterKey,
-      demoUpstreamSecret: secrets.demoUpstreamSecret,
       report: this.report,
     });
     this.watchLogs(logDir);
@@ -64,7 +64,7 @@ export class Launch {
       masterKey: MasterKey.parse(masterKey),
       adminOrigin: specs.admin.origin,
       gatewayOrigin: specs.gateway.origin,
-      demoUpstream: { baseUrl: `${specs.demoUpstream.origin}/v1`, secret: secrets.demoUpstreamSecret },
+      demoUpstreamUrl: specs.demoUpstream === null ? null : `${specs.demoUpstream.origin}/v1`,
       openai: readOpenAi(config),
       isFirstRun: !isFirstRunDone(dataDir),
       report: this.report,
@@ -72,7 +72,14 @@ export class Launch {
     this.stopped.signal.throwIfAborted();
     this.print(
       banner(
-        { specs, dataDir, logDir, postgresPort: database.port, openaiBaseUrl: config.OPENAI_BASE_URL },
+        {
+          specs,
+          dataDir,
+          logDir,
+          host: config.HOST,
+          postgresPort: database.port,
+          openaiBaseUrl: config.OPENAI_BASE_URL,
+        },
         result,
       ),
     );
@@ -98,16 +105,18 @@ export class Launch {
 
   /** Takes the data folder and checks what can be checked before anything runs. */
   private async prepare(): Promise<Installation> {
-    const config = loadConfig(launcherConfigSchema);
+    const config = readConfig();
     const dataDir = dataDirOf(config, this.options.dataFolder);
     const logDir = join(dataDir, 'logs');
-    makeFolder(dataDir);
-    makeFolder(logDir);
+    const folders = new MadeFolders();
+    // Last of all, when the lock in it is gone: a start that is refused leaves nothing behind.
+    this.stack.push('data folder', () => folders.removeEmpty());
+    folders.make(dataDir);
+    folders.make(logDir);
     const lock = DataLock.acquire(dataDir);
     this.stack.push('lock', () => lock.release());
     assertNoUnfinishedRestore(dataDir);
     await assertPortsUsable({
-      host: config.HOST,
       ports: wantedPorts(config),
       waitMs: lock.tookOver ? KILLED_RUN_ENDS_MS : 0,
       onWait: () => this.report('Waiting for the processes of the last run to end.'),
@@ -123,7 +132,8 @@ export class Launch {
     const { config, dataDir, logDir, secrets } = installation;
     const { DATABASE_URL: ownUrl, DATABASE_OWNER_URL: ownerUrl } = config;
     if (ownUrl !== undefined) {
-      if (ownerUrl !== undefined) await prepareSchema({ ownerUrl, appUrl: ownUrl, masterKey });
+      await prepareOwnDatabase({ appUrl: ownUrl, ownerUrl, masterKey });
+      this.stopped.signal.throwIfAborted();
       return { appUrl: ownUrl, port: null };
     }
     this.report('Starting Postgres.');
@@ -143,9 +153,10 @@ export class Launch {
   }
 
   private async startProcesses(specs: ProcessSpecs): Promise<void> {
-    this.report('Starting the demo upstream, admin, billing and the gateway.');
+    const demo = specs.demoUpstream;
+    this.report(`Starting ${demo === null ? '' : 'the demo upstream, '}admin, billing and the gateway.`);
     // Stopped in the opposite order: nobody is stopped before those who need it.
-    for (const spec of [specs.demoUpstream, specs.admin, specs.billing, specs.gateway]) {
+    for (const spec of [...(demo === null ? [] : [demo]), specs.admin, specs.billing, specs.gateway]) {
       const supervised = new SupervisedProcess(spec);
       this.processes.push(supervised);
       this.stack.push(spec.name, () => supervised.stop());
@@ -215,22 +226,24 @@ function readOpenAi(config: LauncherConfig): { baseUrl: string; apiKey: string }
   return apiKey === undefined ? null : { apiKey, baseUrl };
 }
 
-/** Passable but not listable by others: Postgres may have to run as another user. What is secret is 0600 in itself. */
-function makeFolder(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o711 });
-  } catch (cause) {
-    throw new LaunchError(`The data folder ${path} cannot be made. Choose another one with DATA_DIR.`, {
-      cause,
-    });
+/** @throws ConfigError */
+function readConfig(): LauncherConfig {
+  const config = loadConfig(launcherConfigSchema);
+  if (config.DATABASE_OWNER_URL !== undefined && config.DATABASE_URL === undefined) {
+    throw new ConfigError(
+      'DATABASE_OWNER_URL is set, but not DATABASE_URL: for a Postgres of your own set both, for the embedded one neither.',
+    );
   }
+  return config;
 }
 
 function wantedPorts(config: LauncherConfig): WantedPort[] {
+  const { HOST: host } = config;
+  const demo = { owner: 'demo upstream', variable: 'DEMO_UPSTREAM_PORT', port: config.DEMO_UPSTREAM_PORT };
   return [
-    { owner: 'gateway', variable: 'GATEWAY_PORT', port: config.GATEWAY_PORT },
-    { owner: 'admin', variable: 'ADMIN_PORT', port: config.ADMIN_PORT },
-    { owner: 'billing', variable: 'BILLING_PORT', port: config.BILLING_PORT },
-    { owner: 'demo upstream', variable: 'DEMO_UPSTREAM_PORT', port: config.DEMO_UPSTREAM_PORT },
+    { owner: 'gateway', variable: 'GATEWAY_PORT', port: config.GATEWAY_PORT, host },
+    { owner: 'admin', variable: 'ADMIN_PORT', port: config.ADMIN_PORT, host },
+    { owner: 'billing', variable: 'BILLING_PORT', port: config.BILLING_PORT, host },
+    ...(config.DEMO_UPSTREAM === 'on' ? [{ ...demo, host: DEMO_HOST }] : []),
   ];
 }

@@ -1,4 +1,4 @@
-import { ConfigError, MasterKeyError } from '@tollgate/runtime';
+import { ConfigError, EXIT_CONFIG, MasterKeyError } from '@tollgate/runtime';
 import { Launch, type LaunchOptions } from './launch.js';
 import { LaunchError } from './launch-error.js';
 import { PostgresError } from './postgres/postgres-error.js';
@@ -31,7 +31,8 @@ export async function runLauncher(options: LaunchOptions = {}): Promise<void> {
     if (stopping) return;
     await launch.stop();
     process.stderr.write(`\n${explain(error)}\n`);
-    process.exit(1);
+    // Whoever starts it again when it fails need not do so with the same environment.
+    process.exit(error instanceof ConfigError ? EXIT_CONFIG : 1);
   }
 }
 

@@ -53,7 +53,12 @@ describe('the metrics of admin', () => {
       guarded.app.inject({ method: 'GET', url: '/metrics', headers: { authorization: `Bearer ${token}` } });
     expect((await ask('a-metrics-token-of-some-length')).statusCode).toBe(200);
     const refused = await ask(guarded.token);
-    expect([refused.statusCode, refused.json().code]).toEqual([401, 'unauthorized']);
+    expect([refused.statusCode, refused.headers['www-authenticate']]).toEqual([401, 'Bearer']);
+    expect(refused.json()).toMatchObject({
+      code: 'invalid_metrics_token',
+      title: 'The metrics token is required',
+      detail: expect.stringContaining('Send the metrics token'),
+    });
     await guarded.stop();
   });
 });

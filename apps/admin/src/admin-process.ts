@@ -83,9 +83,11 @@ async function connect(config: AdminConfig): Promise<DataSource> {
 
 function refuseMetrics(reason: 'unauthorized' | 'hidden'): Problem {
   if (reason === 'hidden') return new Problem('not_found', 'There is nothing at this path.');
-  return new Problem('unauthorized', 'Send the metrics token: "Authorization: Bearer <METRICS_TOKEN>".', {
-    headers: { 'www-authenticate': 'Bearer' },
-  });
+  return new Problem(
+    'invalid_metrics_token',
+    'Send the metrics token, which is not an operator\'s: "Authorization: Bearer <METRICS_TOKEN>".',
+    { headers: { 'www-authenticate': 'Bearer' } },
+  );
 }
 
 /** TypeORM's driver for Postgres has pg's pool, and says so only in its documentation. */

@@ -148,12 +148,38 @@ describe('balances', () => {
     expect(finish.choices[0]).toMatchObject({ finish_reason: 'length', delta: {} });
     expect(usage).toMatchObject({ choices: [], usage: { completion_tokens: expect.any(Number) } });
     expect(error).toMatchObject({ error: { code: 'insufficient_quota' } });
+    expect(error.error.message).toContain('What is left of your balance may not cover more of this answer');
     const event = await bench.eventOf(response);
     expect(event).toMatchObject({ outcome: 'cut_off', billable: true });
     expect(BigInt(event.costNano) <= 1_800_000n).toBe(true);
     const pieces = chunks.filter((chunk) => chunk.choices?.[0]?.delta?.content).length;
     expect(pieces).toBeGreaterThan(2_000);
     expect(pieces).toBeLessThan(3_100);
+  });
+});
+
+describe('a stream whose upstream counts nothing', () => {
+  it('is cut off by the cautious count and charged by the estimate: a quarter stays', async () => {
+    const balanceNano = 50_000_000n;
+    const poor = await bench.seed({
+      balanceNano,
+      model: 'uncounted',
+      upstreams: [bench.upstream.baseUrl],
+      rates: { input: '10000000', output: '20000000' },
+      outputTokensMax: 100_000,
+    });
+    await bench.upstream.behave({ chunks: 8_000, chunkBytes: 5, chunkDelayMs: 0, usage: 'none' });
+    const body = { ...bench.chat('x', { stream: true }), model: poor.model };
+    const response = await eventually(async () => {
+      const answer = await bench.post(body, { key: poor.apiKey });
+      expect(answer.status).toBe(200);
+      return answer;
+    });
+    await response.text();
+    const event = await bench.eventOf(response);
+    expect(event).toMatchObject({ outcome: 'cut_off', usageSource: 'partial' });
+    const left = balanceNano - BigInt(event.costNano);
+    expect(Number(left) / Number(balanceNano)).toBeCloseTo(0.25, 2);
   });
 });
 
@@ -202,8 +228,28 @@ describe('models', () => {
     );
     const one: any = await (await fetch(`${bench.baseUrl}/v1/models/${named.model}`, { headers })).json();
     expect(one).toMatchObject({ id: named.model, object: 'model', owned_by: 'tollgate' });
+    expect(one.display_name).toBe(named.model);
     const missing = await fetch(`${bench.baseUrl}/v1/models/nope`, { headers });
     expect(await errorOf(missing)).toMatchObject({ status: 404, error: { code: 'model_not_found' } });
+  });
+});
+
+describe('the display name of a model', () => {
+  it('is what the operator gave, also after a change, and the id where there is none', async () => {
+    const named = await bench.seed({ model: 'shown', upstreams: [bench.upstream.baseUrl] });
+    const headers = { authorization: `Bearer ${named.apiKey}` };
+    const shownAs = async (): Promise<unknown[]> => {
+      const one: any = await (await fetch(`${bench.baseUrl}/v1/models/shown`, { headers })).json();
+      const list: any = await (await fetch(`${bench.baseUrl}/v1/models`, { headers })).json();
+      return [one.display_name, list.data.find(({ id }: any) => id === 'shown')?.display_name];
+    };
+    for (const displayName of [null, 'Shown to people', 'Shown anew', null]) {
+      await bench.owner.query(`UPDATE tollgate.model SET display_name = $1 WHERE id = 'shown'`, [
+        displayName,
+      ]);
+      const expected = displayName ?? 'shown';
+      await eventually(async () => expect(await shownAs()).toEqual([expected, expected]));
+    }
   });
 });
 

@@ -1,4 +1,4 @@
-import { marker } from '@tollgate/testing';
+import { eventually, marker } from '@tollgate/testing';
 import { GatewayBench, SECRET, errorOf, events } from './gateway.spec-kit.js';
 
 const bench = new GatewayBench();
@@ -109,6 +109,33 @@ describe('refusals', () => {
     expect(await errorOf(await bench.post(bench.chat(), { key: other.apiKey }))).toMatchObject({
       status: 401,
     });
+  });
+});
+
+describe('upstreams where UPSTREAM_PRIVATE_NETWORKS is deny', () => {
+  const strict = new GatewayBench();
+
+  beforeAll(() => strict.start({ UPSTREAM_PRIVATE_NETWORKS: 'deny' }));
+
+  afterAll(() => strict.stop());
+
+  it('are the operator’s to mend on a private address, so that no client tries again', async () => {
+    const named = await strict.seed({
+      model: 'by-name',
+      upstreams: [strict.upstream.baseUrl.replace('127.0.0.1', 'localhost')],
+    });
+    await eventually(async () => {
+      for (const { model, apiKey } of [strict.seeded, named]) {
+        const response = await strict.post({ ...strict.chat(), model }, { key: apiKey });
+        expect(response.headers.get('x-should-retry')).toBe('false');
+        const { status, error } = await errorOf(response);
+        expect([status, error.code]).toEqual([502, 'upstream_error']);
+        expect(error.message).toBe(
+          `This gateway cannot use the provider of the model \`${model}\`. The operator has to mend it.`,
+        );
+      }
+    });
+    expect(await strict.upstream.arrivals()).toBe(0);
   });
 });
 

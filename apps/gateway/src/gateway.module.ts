@@ -32,6 +32,7 @@ import { BillingDashboard } from './self-service/billing-dashboard.js';
 import { KeySelfService } from './self-service/key-self-service.js';
 import { KeyController } from './self-service/key.controller.js';
 import { LedgerReads } from './self-service/ledger-reads.js';
+import { RefusedUpstreams } from './upstream/refused-upstreams.js';
 import { UpstreamAttempts } from './upstream/upstream-attempts.js';
 import { ConnectionPools } from './upstream/connection-pools.js';
 
@@ -107,11 +108,23 @@ const PROVIDERS: Provider[] = [
   },
   {
     provide: CatalogHolder,
-    inject: [MASTER_KEY, GATEWAY_POOL, CallerCache, GATEWAY_CONTEXT],
-    useFactory: (masterKey: MasterKey, pool: Pool, callers: CallerCache, { logger }: GatewayContext) =>
+    inject: [MASTER_KEY, GATEWAY_POOL, CallerCache, RefusedUpstreams, GATEWAY_CONTEXT],
+    useFactory: (
+      masterKey: MasterKey,
+      pool: Pool,
+      callers: CallerCache,
+      refusedUpstreams: RefusedUpstreams,
+      { config, logger }: GatewayContext,
+    ) =>
       new CatalogHolder(
         {
-          load: async () => readCatalog(await loadCatalogRows(pool), { masterKey, logger }),
+          load: async () =>
+            readCatalog(await loadCatalogRows(pool), {
+              masterKey,
+              logger,
+              privateNetworks: config.UPSTREAM_PRIVATE_NETWORKS,
+              refusedUpstreams,
+            }),
           readVersion: () => readCatalogVersion(pool),
           onMissedChange: () => callers.clear(),
         },
@@ -160,9 +173,15 @@ const PROVIDERS: Provider[] = [
     useFactory: ({ config }: GatewayContext) => new ConnectionPools(config.UPSTREAM_PRIVATE_NETWORKS),
   },
   {
+    provide: RefusedUpstreams,
+    inject: [GATEWAY_CONTEXT],
+    useFactory: ({ logger }: GatewayContext) => new RefusedUpstreams(logger),
+  },
+  {
     provide: UpstreamAttempts,
-    inject: [ConnectionPools, GATEWAY_CONTEXT],
-    useFactory: (pools: ConnectionPools, { logger }: GatewayContext) => new UpstreamAttempts(pools, logger),
+    inject: [ConnectionPools, RefusedUpstreams, GATEWAY_CONTEXT],
+    useFactory: (pools: ConnectionPools, refused: RefusedUpstreams, { logger }: GatewayContext) =>
+      new UpstreamAttempts(pools, logger, refused),
   },
   {
     provide: LedgerReads,

@@ -32,7 +32,7 @@ export class GatewayBench {
   private gateway: RunningProcess;
   private readonly masterKey = MasterKey.generate();
 
-  async start(): Promise<void> {
+  async start(environment: Record<string, string> = {}): Promise<void> {
     [this.database, this.upstream, this.spare] = await Promise.all([
       createTestDatabase(),
       startFakeUpstream({ secret: SECRET }),
@@ -45,6 +45,7 @@ export class GatewayBench {
         DATABASE_URL: this.database.appUrl,
         MASTER_KEY: this.masterKey,
         LOG_LEVEL: 'silent',
+        ...environment,
       }),
     );
     this.baseUrl = await (this.gateway.app as unknown as { getUrl(): Promise<string> }).getUrl();

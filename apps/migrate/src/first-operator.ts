@@ -30,7 +30,10 @@ export async function makeFirstOperator(options: {
   await owner.query('COMMIT');
 }
 
-/** What the operator reads once. */
+/**
+ * What the operator reads once: commands that can be pasted as they stand, once the upstream is filled in. They are those of
+ * docs/first-model.md.
+ */
 export function firstOperatorText(config: MigrateConfig, token: string): string {
   const admin = `${config.ADMIN_URL}/admin/v1`;
   return `
@@ -38,18 +41,26 @@ Tollgate is set up. This operator token is shown this once, only its hash is sto
 
   Operator token ${token}
 
-Next: a model with its price and deployment, an account with a key and credits.
+Next: a model with its price and deployment, an account with credits and a key, a request (docs/first-model.md says more).
+Put in your upstream's key, then paste:
 
   export TOKEN=${token}
-  post() { curl -sS "${admin}$1" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+  ADMIN=${admin} GATEWAY=${config.GATEWAY_URL}
+  UPSTREAM=https://api.openai.com/v1 UPSTREAM_KEY=sk-… UPSTREAM_MODEL=gpt-4o-mini MODEL=gpt-4o-mini
+  post() { curl -sS "$ADMIN$1" -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
     -H "Idempotency-Key: $(date +%s%N)" -d "$2"; echo; }
-  post /models      '{"id": "gpt-4o-mini"}'
-  post /prices      '{"model": "gpt-4o-mini", "rates": {"input": "0.15", "output": "0.6"}}'
-  post /deployments '{"name": "openai", "provider": "openai", "baseUrl": "https://api.openai.com/v1",
-    "credential": "<key>", "models": [{"model": "gpt-4o-mini"}]}'
-  post /accounts    '{"name": "Ada"}'
-  post /accounts/<id>/top-ups  '{"amount": "5"}'
-  post /accounts/<id>/api-keys '{"name": "first"}'
+  field() { sed -n 's/.*"'"$1"'":"\\([^"]*\\)".*/\\1/p'; }
+  post /models '{"id": "'"$MODEL"'"}'
+  post /prices '{"model": "'"$MODEL"'", "rates": {"input": "0.15", "output": "0.6"}}'
+  post /deployments '{"name": "'"$MODEL"'", "baseUrl": "'"$UPSTREAM"'", "credential": "'"$UPSTREAM_KEY"'",
+    "models": [{"model": "'"$MODEL"'", "upstreamModel": "'"$UPSTREAM_MODEL"'"}]}'
+  ACCOUNT=$(post /accounts '{"name": "Ada"}' | field id)
+  export KEY=$(post "/accounts/$ACCOUNT/api-keys" '{"name": "first"}' | field key)
+  post "/accounts/$ACCOUNT/top-ups" '{"amount": "5"}'
+  echo "account $ACCOUNT has the API key $KEY (shown this once)"
+  sleep 2 # the gateways hear of it within a second
+  curl -sS "$GATEWAY/v1/chat/completions" -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
+    -d '{"model": "'"$MODEL"'", "messages": [{"role": "user", "content": "What is a tollgate?"}]}'
 
 The gateway answers under ${config.GATEWAY_URL}/v1, the admin API under ${admin} (pages: ${config.ADMIN_URL}/admin/docs).
 

@@ -106,6 +106,16 @@ describe('migrate', () => {
     await app.end();
   });
 
+  it('prints steps that have nothing to be filled in but the upstream', async () => {
+    const printed = await run({ ADMIN_URL: 'http://admin.example', GATEWAY_URL: 'http://gateway.example' });
+    const [, token = ''] = /Operator token (tgop_\w+)/.exec(printed) ?? [];
+    expect(printed).toContain(
+      `export TOKEN=${token}\n  ADMIN=http://admin.example/admin/v1 GATEWAY=http://gateway.example\n`,
+    );
+    expect(printed).not.toMatch(/<\w+>/);
+    expect(printed.match(/…/g)).toHaveLength(1);
+  });
+
   it('leaves no password of before valid', async () => {
     await run();
     expect(await logsIn(BOOTSTRAP)).toBe(false);

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
 import { z } from 'zod';
+import { LaunchError } from '../launch-error.js';
+import { codeOf } from '../thrown.js';
 
 /** How a backup ended: what recovery needs beside the files. */
 export interface BackupEnd {
@@ -47,7 +49,7 @@ export class BackupSession {
       return session;
     } catch (error) {
       await client.end();
-      throw error;
+      throw session.isLost || isShutdown(error) ? serverLost(error) : error;
     }
   }
 
@@ -92,4 +94,14 @@ export class BackupSession {
       .parse(rows)
       .map(({ name }) => name);
   }
+}
+
+/** What a backup says whose server went away. */
+export function serverLost(cause: unknown): LaunchError {
+  return new LaunchError('Postgres ended while it was backed up. Nothing was written. Try again.', { cause });
+}
+
+/** SQLSTATE 57P01 to 57P03: the server is told to stop; a query hears of it before the connection ends. */
+function isShutdown(error: unknown): boolean {
+  return /^57P0[123]$/.test(codeOf(error) ?? '');
 }

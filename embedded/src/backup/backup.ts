@@ -10,7 +10,7 @@ import { LaunchError } from '../launch-error.js';
 import { locatePostgresBinaries } from '../postgres/binaries.js';
 import { codeOf } from '../thrown.js';
 import { Archive } from './archive.js';
-import { BackupSession } from './backup-session.js';
+import { BackupSession, serverLost } from './backup-session.js';
 import { CONTROL_FILE, clusterParts } from './cluster-files.js';
 import { MANIFEST_FILE, MANIFEST_FORMAT, thisMachine, type Manifest } from './manifest.js';
 
@@ -69,11 +69,7 @@ export async function writeBackup(options: {
     return { completedAt: session.completedAt ?? '', fileCount: archive.files.length, contentBytes };
   } catch (error) {
     if (signal.aborted) throw new LaunchError('The backup was interrupted. Nothing was written.');
-    if (session.isLost) {
-      throw new LaunchError('Postgres ended while it was backed up. Nothing was written. Try again.', {
-        cause: error,
-      });
-    }
+    if (session.isLost) throw serverLost(error);
     throw error;
   } finally {
     rmSync(unfinished, { force: true });

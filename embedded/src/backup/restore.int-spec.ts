@@ -41,10 +41,10 @@ afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
 
 const restore = (from = file): Promise<RestoreSummary> => restoreBackup({ file: from, dataDir });
 
-/** A refusal leaves the folder as empty as it was, so that the right archive can follow. */
+/** A refusal leaves things as they were, so that the right archive can follow: here there was no folder. */
 async function expectRefusal(from: string, message: string | RegExp): Promise<void> {
   await expect(restore(from)).rejects.toThrow(message);
-  expect(readdirSync(dataDir)).toEqual([]);
+  expect(existsSync(dataDir)).toBe(false);
 }
 
 describe('a restore', () => {
@@ -106,6 +106,9 @@ describe('an archive', () => {
     await expectRefusal(cut, 'is damaged or no backup');
     writeFileSync(cut, 'dear');
     await expectRefusal(cut, 'is damaged or no backup');
+    mkdirSync(dataDir);
+    await expect(restore(cut)).rejects.toThrow('is damaged or no backup');
+    expect(readdirSync(dataDir)).toEqual([]);
     await expect(restore(`${file}.none`)).rejects.toThrow('There is no file');
   });
 

@@ -16,6 +16,7 @@ import { Client } from 'pg';
 import { extract } from 'tar';
 import { z } from 'zod';
 import { DataLock } from '../data-folder/data-lock.js';
+import { MadeFolders } from '../data-folder/made-folders.js';
 import { restoreFolder } from '../data-folder/restore-record.js';
 import { loadSecrets } from '../data-folder/secrets.js';
 import { ownerUrlOf, startInstallationPostgres } from '../database/embedded-database.js';
@@ -41,7 +42,8 @@ export interface RestoreSummary {
 export async function restoreBackup(options: { file: string; dataDir: string }): Promise<RestoreSummary> {
   const { file, dataDir } = options;
   if (!existsSync(file)) throw new LaunchError(`There is no file ${file}.`);
-  mkdirSync(dataDir, { recursive: true, mode: 0o711 });
+  const made = new MadeFolders();
+  made.make(dataDir);
   const lock = DataLock.acquire(dataDir);
   try {
     const folder = restoreFolder(dataDir);
@@ -65,6 +67,8 @@ export async function restoreBackup(options: { file: string; dataDir: string }):
     return { completedAt: manifest.completedAt, ...counts };
   } finally {
     lock.release();
+    // After a restore it is not empty any more; after one that was refused it is as it was, there or not.
+    made.removeEmpty();
   }
 }
 

@@ -46,9 +46,16 @@ export async function restoreCommand(options: {
   print(`Restored ${dataDir} as of ${completedAt}: ${accountCount} accounts, ${transferCount} transfers.`);
   print(
     violationCount === 0
-      ? 'Every checksum is right, and so are the books. Start it with: npm start'
+      ? `Every checksum is right, and so are the books. Start it with: ${startCommand(config, dataDir)}`
       : `The books are not right: tollgate.ledger_violation has ${violationCount} rows. They are as they were backed up.`,
   );
+}
+
+/** With the data folder that was restored into: without it another installation would start. */
+function startCommand(config: CommandConfig, dataDir: string): string {
+  if (config.DATA_DIR === undefined) return 'npm start';
+  const word = /^[\w./-]+$/.test(dataDir) ? dataDir : `'${dataDir.replaceAll("'", `'\\''`)}'`;
+  return `DATA_DIR=${word} npm start`;
 }
 
 function fileOf(config: CommandConfig, words: readonly string[], command: string): string {

@@ -52,7 +52,7 @@ describe('a data folder', () => {
     expect(loadSecrets(folder)).toEqual(secrets);
     expect(() => MasterKey.parse(secrets.masterKey)).not.toThrow();
     expect(statSync(join(folder, 'secrets.json')).mode & 0o777).toBe(0o600);
-    expect(new Set(Object.values(secrets)).size).toBe(4);
+    expect(new Set(Object.values(secrets)).size).toBe(3);
   });
 
   it('is refused when its secrets are lost or damaged, without quoting them', () => {

@@ -13,7 +13,6 @@ const secretsSchema = z.object({
   masterKey: z.string(),
   ownerPassword: z.string().min(1),
   appPassword: z.string().min(1),
-  demoUpstreamSecret: z.string().min(1),
 });
 
 /** The secrets of an installation. They are made once and never leave its data folder. */
@@ -36,7 +35,6 @@ export function loadSecrets(dataDir: string): Secrets {
     masterKey: MasterKey.generate(),
     ownerPassword: randomBase62(PASSWORD_LENGTH),
     appPassword: randomBase62(PASSWORD_LENGTH),
-    demoUpstreamSecret: randomBase62(PASSWORD_LENGTH),
   };
   writeDurably(path, `${JSON.stringify(secrets, null, 2)}\n`);
   return secrets;

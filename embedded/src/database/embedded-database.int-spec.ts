@@ -11,7 +11,6 @@ const secrets: Secrets = {
   masterKey: '',
   ownerPassword: 'owner-password',
   appPassword: 'app-password',
-  demoUpstreamSecret: '',
 };
 
 async function answers(url: string): Promise<boolean> {

@@ -67,11 +67,11 @@ it('leaves the data as they were where a migration fails, and says so', async ()
   const id = '01890000-0000-7000-8000-000000000001';
   await owner.query("INSERT INTO tollgate.account (id, name) VALUES ($1, 'kept')", [id]);
   const before = await migrations();
-  const [last] = before.slice(-1);
   // It would run again and find its own work in the way.
+  const last = before.find((name) => name.startsWith('AddInstallation'));
   await owner.query('DELETE FROM tollgate.schema_migration WHERE name = $1', [last]);
   await expect(prepare()).rejects.toThrow(/could not be brought to this version.*\nNothing was started\./);
-  expect(await migrations()).toEqual(before.slice(0, -1));
+  expect(await migrations()).toEqual(before.filter((name) => name !== last));
   const { rows } = await owner.query<{ name: string }>('SELECT name FROM tollgate.account');
   expect(rows).toEqual([{ name: 'kept' }]);
   await owner.query('INSERT INTO tollgate.schema_migration (timestamp, name) VALUES ($1, $2)', [

@@ -1,7 +1,12 @@
-import { createLogger } from '@tollgate/runtime';
+import { ConfigError, EXIT_CONFIG, createLogger } from '@tollgate/runtime';
 import { serveDemoUpstream } from './serve-demo-upstream.js';
 
 serveDemoUpstream().catch((error: unknown) => {
-  createLogger('demo-upstream').fatal({ err: error }, 'could not start');
+  const logger = createLogger('demo-upstream');
+  if (error instanceof ConfigError) {
+    logger.fatal(error.message);
+    process.exit(EXIT_CONFIG);
+  }
+  logger.fatal({ err: error }, 'could not start');
   process.exit(1);
 });

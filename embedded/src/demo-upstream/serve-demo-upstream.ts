@@ -1,11 +1,10 @@
 import { createLogger, loadConfig, portSchema, processConfigSchema } from '@tollgate/runtime';
-import { z } from 'zod';
+import { demoSettings } from './demo-settings.js';
 import { startDemoUpstream } from './demo-upstream.js';
 
 const configSchema = processConfigSchema.extend({
   PORT: portSchema.default(8083),
-  DEMO_UPSTREAM_SECRET: z.string().min(16, 'must have at least 16 characters'),
-  DEMO_PIECE_DELAY_MS: z.coerce.number().int().min(0).max(10_000).default(10),
+  ...demoSettings,
 });
 
 const DRAIN_TIMEOUT_MS = 10_000;
@@ -17,7 +16,6 @@ export async function serveDemoUpstream(): Promise<void> {
   const server = await startDemoUpstream({
     host: config.HOST,
     port: config.PORT,
-    secret: config.DEMO_UPSTREAM_SECRET,
     pieceDelayMs: config.DEMO_PIECE_DELAY_MS,
   });
   logger.info({ host: config.HOST, port: config.PORT }, 'listening');

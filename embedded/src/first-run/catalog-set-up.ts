@@ -1,5 +1,10 @@
 import { z } from 'zod';
-import { DEMO_CONTEXT_TOKENS, DEMO_MODEL, DEMO_OUTPUT_TOKENS_MAX } from '../demo-upstream/demo-model.js';
+import {
+  DEMO_CONTEXT_TOKENS,
+  DEMO_CREDENTIAL,
+  DEMO_MODEL,
+  DEMO_OUTPUT_TOKENS_MAX,
+} from '../demo-upstream/demo-model.js';
 import { AdminCallError, type AdminClient } from './admin-client.js';
 import { LIST_PRICES, type ListPrice } from './list-prices-2026-11.js';
 
@@ -20,16 +25,13 @@ export const DEMO_DEPLOYMENT = 'demo-upstream';
 export const OPENAI_DEPLOYMENT = 'openai';
 
 /** Sells the demo upstream's model. What is there already stays. */
-export async function setUpDemoUpstream(
-  admin: AdminClient,
-  upstream: { baseUrl: string; secret: string },
-): Promise<void> {
+export async function setUpDemoUpstream(admin: AdminClient, baseUrl: string): Promise<void> {
   await ensureModel(admin, demoPrice, 'tollgate-demo');
   await ensureDeployment(admin, {
     externalId: DEMO_DEPLOYMENT,
     name: 'Demo upstream',
-    baseUrl: upstream.baseUrl,
-    credential: upstream.secret,
+    baseUrl,
+    credential: DEMO_CREDENTIAL,
     models: [DEMO_MODEL],
   });
 }

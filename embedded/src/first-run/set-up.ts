@@ -7,7 +7,7 @@ import {
 } from '@tollgate/persistence';
 import type { MasterKey } from '@tollgate/runtime';
 import { Client } from 'pg';
-import { DEMO_MODEL } from '../demo-upstream/demo-model.js';
+import { DEMO_CREDENTIAL, DEMO_MODEL } from '../demo-upstream/demo-model.js';
 import { AdminClient } from './admin-client.js';
 import { DEMO_DEPLOYMENT, OPENAI_DEPLOYMENT, setUpDemoUpstream, setUpOpenAi } from './catalog-set-up.js';
 import { setUpDemoAccount, type DemoAccount } from './first-run.js';
@@ -26,7 +26,8 @@ export interface SetUpOptions {
   readonly masterKey: MasterKey;
   readonly adminOrigin: string;
   readonly gatewayOrigin: string;
-  readonly demoUpstream: { readonly baseUrl: string; readonly secret: string };
+  /** Null where the demo upstream is switched off: then there is nothing to try, and no account to try it with. */
+  readonly demoUpstreamUrl: string | null;
   /** An OpenAI-compatible upstream to sell, null for none. */
   readonly openai: { readonly baseUrl: string; readonly apiKey: string } | null;
   /** False if an earlier start already showed the secrets. */
@@ -36,9 +37,16 @@ export interface SetUpOptions {
 
 /** What this start made and nobody has seen yet. */
 export interface SetUpResult {
-  readonly firstRun: (DemoAccount & { readonly operatorToken: string }) | null;
+  readonly firstRun: FirstRunResult | null;
   /** Models of the OpenAI-compatible upstream if it was registered now, null if not. */
   readonly openaiModels: readonly string[] | null;
+}
+
+/** What a first run made, for its operator's eyes. */
+export interface FirstRunResult {
+  readonly operatorToken: string;
+  /** Null without a demo upstream. */
+  readonly demo: DemoAccount | null;
 }
 
 /** Brings an installation to what its settings ask for, through the admin process. Safe to repeat after any interruption. */
@@ -66,10 +74,11 @@ interface Tasks {
 }
 
 async function findTasks(options: SetUpOptions & { client: Client }): Promise<Tasks> {
-  const { client, masterKey, demoUpstream, openai } = options;
-  const wanted: WantedDeployment[] = [
-    { externalId: DEMO_DEPLOYMENT, baseUrl: demoUpstream.baseUrl, credential: demoUpstream.secret },
-  ];
+  const { client, masterKey, demoUpstreamUrl, openai } = options;
+  const wanted: WantedDeployment[] = [];
+  if (demoUpstreamUrl !== null) {
+    wanted.push({ externalId: DEMO_DEPLOYMENT, baseUrl: demoUpstreamUrl, credential: DEMO_CREDENTIAL });
+  }
   if (openai !== null) {
     wanted.push({ externalId: OPENAI_DEPLOYMENT, baseUrl: openai.baseUrl, credential: openai.apiKey });
   }
@@ -102,14 +111,19 @@ async function setUpThroughAdmin(
     const openaiModels =
       openai === null || !tasks.sellOpenAi ? null : await tryOpenAi({ admin, openai, report });
     if (!isFirstRun) return { firstRun: null, openaiModels };
-    await setUpDemoUpstream(admin, options.demoUpstream);
-    const account = await setUpDemoAccount(admin);
+    const demo = await setUpDemo(admin, options.demoUpstreamUrl);
     const operatorToken = await renewToken(OPERATOR_TOKEN_NAME);
-    await waitUntilSold(options.gatewayOrigin, account.apiKey);
-    return { firstRun: { ...account, operatorToken }, openaiModels };
+    if (demo !== null) await waitUntilSold(options.gatewayOrigin, demo.apiKey);
+    return { firstRun: { operatorToken, demo }, openaiModels };
   } finally {
     await revokeOperatorToken(run, SET_UP_TOKEN_NAME);
   }
+}
+
+async function setUpDemo(admin: AdminClient, demoUpstreamUrl: string | null): Promise<DemoAccount | null> {
+  if (demoUpstreamUrl === null) return null;
+  await setUpDemoUpstream(admin, demoUpstreamUrl);
+  return setUpDemoAccount(admin);
 }
 
 function statementsOf(client: Client): RunStatement {

@@ -10,6 +10,8 @@ export interface WantedPort {
   /** The environment variable that changes it. */
   readonly variable: string;
   readonly port: number;
+  /** The address it listens on. */
+  readonly host: string;
 }
 
 type PortProblem = 'taken' | 'forbidden' | 'no_such_address';
@@ -18,29 +20,28 @@ const RETRY_MS = 250;
 const ALTERNATIVE_STEP = 10;
 
 /**
- * Makes sure that every port can be listened on.
+ * Makes sure that every port can be listened on, at the address that its process has.
  * @param waitMs how long a taken port may still become free: processes of a killed run need a while to end.
  * @throws LaunchError that names every port that cannot, and the variable that changes it.
  */
 export async function assertPortsUsable(options: {
-  host: string;
   ports: readonly WantedPort[];
   waitMs: number;
   onWait: () => void;
   signal: AbortSignal;
 }): Promise<void> {
-  const { host, ports, waitMs, onWait, signal } = options;
+  const { ports, waitMs, onWait, signal } = options;
   assertDifferent(ports);
   const deadlineMs = Date.now() + waitMs;
   for (let waiting = false; ; waiting = true) {
     const checked = await Promise.all(
-      ports.map(async (wanted) => ({ wanted, problem: await tryPort(host, wanted.port) })),
+      ports.map(async (wanted) => ({ wanted, problem: await tryPort(wanted) })),
     );
     const unusable = checked.flatMap(({ wanted, problem }) =>
-      problem === null ? [] : [describe(host, wanted, problem)],
+      problem === null ? [] : [describe(wanted, problem)],
     );
     if (unusable.length === 0) return;
-    if (Date.now() >= deadlineMs) throw new LaunchError(unusable.join('\n'));
+    if (Date.now() >= deadlineMs) throw new LaunchError([...new Set(unusable)].join('\n'));
     if (!waiting) onWait();
     await delay(RETRY_MS, undefined, { signal });
   }
@@ -57,7 +58,7 @@ function assertDifferent(ports: readonly WantedPort[]): void {
 }
 
 /** Why a port cannot be listened on, or null. */
-async function tryPort(host: string, port: number): Promise<PortProblem | null> {
+async function tryPort({ host, port }: WantedPort): Promise<PortProblem | null> {
   const server = createServer();
   try {
     await new Promise<void>((resolve, reject) => {
@@ -75,8 +76,8 @@ async function tryPort(host: string, port: number): Promise<PortProblem | null> 
   }
 }
 
-function describe(host: string, wanted: WantedPort, problem: PortProblem): string {
-  const { owner, variable, port } = wanted;
+function describe(wanted: WantedPort, problem: PortProblem): string {
+  const { owner, variable, port, host } = wanted;
   if (problem === 'no_such_address') return `${host} is no address of this machine. Change it with HOST.`;
   const alternative = port + ALTERNATIVE_STEP > 65_535 ? port - ALTERNATIVE_STEP : port + ALTERNATIVE_STEP;
   const advice = `for example: ${variable}=${problem === 'forbidden' ? port + 8_000 : alternative} npm start`;

@@ -10,9 +10,13 @@ const BILLING_DRAIN_TIMEOUT_MS = 60_000;
 const ADMIN_DRAIN_TIMEOUT_MS = 65_000;
 const DEMO_DRAIN_TIMEOUT_MS = 15_000;
 
+/** It takes any credential, so it never listens on another address, whatever HOST is. */
+export const DEMO_HOST = '127.0.0.1';
+
 /** The processes of an installation. */
 export interface ProcessSpecs {
-  readonly demoUpstream: ProcessSpec;
+  /** Null where it is switched off. */
+  readonly demoUpstream: ProcessSpec | null;
   readonly admin: ProcessSpec;
   readonly billing: ProcessSpec;
   readonly gateway: ProcessSpec;
@@ -24,33 +28,39 @@ export function describeProcesses(installation: {
   logDir: string;
   databaseUrl: string;
   masterKey: string;
-  demoUpstreamSecret: string;
   report: (message: string) => void;
 }): ProcessSpecs {
-  const { config, logDir, databaseUrl, masterKey, demoUpstreamSecret, report } = installation;
+  const { config, logDir, databaseUrl, masterKey, report } = installation;
   const specify = (
     name: string,
     port: number,
-    rest: Pick<ProcessSpec, 'entry' | 'environment' | 'drainTimeoutMs'>,
-  ): ProcessSpec => ({
-    name,
-    report,
-    logFile: join(logDir, `${name.replaceAll(' ', '-')}.log`),
-    origin: originOf(config.HOST, port),
-    ...rest,
-    environment: { ...baseEnvironment(), HOST: config.HOST, PORT: String(port), ...rest.environment },
-  });
+    rest: Pick<ProcessSpec, 'entry' | 'environment' | 'drainTimeoutMs'> & { host?: string },
+  ): ProcessSpec => {
+    const { host = config.HOST, entry, environment, drainTimeoutMs } = rest;
+    return {
+      name,
+      report,
+      entry,
+      drainTimeoutMs,
+      logFile: join(logDir, `${name.replaceAll(' ', '-')}.log`),
+      origin: originOf(host, port),
+      environment: { ...baseEnvironment(), HOST: host, PORT: String(port), ...environment },
+    };
+  };
   const app = {
     DATABASE_URL: databaseUrl,
     MASTER_KEY: masterKey,
     UPSTREAM_PRIVATE_NETWORKS: config.UPSTREAM_PRIVATE_NETWORKS,
   };
-  return {
-    demoUpstream: specify('demo upstream', config.DEMO_UPSTREAM_PORT, {
+  const demoUpstream = (): ProcessSpec =>
+    specify('demo upstream', config.DEMO_UPSTREAM_PORT, {
+      host: DEMO_HOST,
       entry: fileURLToPath(new URL('../demo-upstream/main.js', import.meta.url)),
-      environment: { DEMO_UPSTREAM_SECRET: demoUpstreamSecret },
+      environment: {},
       drainTimeoutMs: DEMO_DRAIN_TIMEOUT_MS,
-    }),
+    });
+  return {
+    demoUpstream: config.DEMO_UPSTREAM === 'on' ? demoUpstream() : null,
     admin: specify('admin', config.ADMIN_PORT, {
       entry: appEntry('admin'),
       environment: app,
@@ -69,9 +79,14 @@ export function describeProcesses(installation: {
   };
 }
 
+/** Whether listening there is listening on every address of the machine. */
+export function isEveryAddress(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
+}
+
 /** Where a process is reached from this machine. */
 export function originOf(host: string, port: number): string {
-  if (host === '0.0.0.0' || host === '::') return `http://127.0.0.1:${port}`;
+  if (isEveryAddress(host)) return `http://127.0.0.1:${port}`;
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 

@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ConfigError } from '@tollgate/runtime';
 import { findFreePort } from '../postgres/free-port.js';
 import { isAlive } from '../postgres/postmaster-pid.js';
 import { SupervisedProcess } from './supervised-process.js';
@@ -17,6 +18,7 @@ process.on('disconnect', () => { note('orphaned'); process.exit(0); });
 `;
 const STUBBORN = `${SERVER}; process.removeAllListeners('SIGTERM'); process.on('SIGTERM', () => note('refused'));`;
 const BROKEN = `console.error('no such database'); process.exit(1);`;
+const MISCONFIGURED = `console.log('{"level":60,"msg":"PORT: must be a port number"}'); process.exit(78);`;
 
 describe('SupervisedProcess', () => {
   let folder: string;
@@ -97,6 +99,19 @@ describe('SupervisedProcess', () => {
 
   it('gives up on a process that never starts, with its last messages', async () => {
     await expect(ready(start(BROKEN))).rejects.toThrow(/^gateway: it keeps ending[\s\S]*no such database/);
+  });
+
+  it('shows nothing of what an earlier run wrote', async () => {
+    writeFileSync(join(folder, 'gateway.log'), 'of yesterday\n');
+    await expect(ready(start(BROKEN))).rejects.not.toThrow(/of yesterday/);
+  });
+
+  it('gives up at once on a process whose environment is wrong, with its message alone', async () => {
+    const waiting = ready(start(MISCONFIGURED));
+    await expect(waiting).rejects.toThrow(ConfigError);
+    await expect(waiting).rejects.toThrow(
+      /^gateway: PORT: must be a port number\nNothing of Tollgate is left/,
+    );
   });
 
   it('stops waiting when the start is interrupted', async () => {

@@ -1,8 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { ConfigError, EXIT_CONFIG } from '@tollgate/runtime';
 import { LaunchError } from '../launch-error.js';
-import { LogFile, readTail } from '../logs/log-file.js';
+import { lastWords } from '../logs/last-words.js';
+import { LogFile } from '../logs/log-file.js';
 import { restartDelayMs } from './restart-delay.js';
 
 /** A process of ours that is kept running. */
@@ -36,7 +38,11 @@ const HEALTH_TIMEOUT_MS = 2_000;
  */
 export class SupervisedProcess {
   private child: ChildProcess | null = null;
+  /** The log from where the last start began. */
+  private log: LogFile | null = null;
   private failures = 0;
+  /** It ended because of its environment, which no further start changes. */
+  private isRefused = false;
   private wasReady = false;
   private stopping: Promise<void> | null = null;
   private isReplaced = false;
@@ -63,6 +69,7 @@ export class SupervisedProcess {
       stdio: ['ignore', log.descriptor, log.descriptor, 'ipc'],
     });
     log.close();
+    this.log = log;
     this.child = child;
     let ended = false;
     const onEnd = (how: string): void => {
@@ -72,15 +79,24 @@ export class SupervisedProcess {
       this.onEnd(how, performance.now() - startedMs);
     };
     child.once('error', (error) => onEnd(error.message));
-    child.once('exit', (code, signal) => onEnd(signal ?? `exit code ${code}`));
+    child.once('exit', (code, signal) => {
+      this.isRefused = code === EXIT_CONFIG;
+      onEnd(signal ?? `exit code ${code}`);
+    });
   }
 
-  /** Resolves once it is ready. @throws LaunchError with its last messages if it does not become so. */
+  /**
+   * Resolves once it is ready.
+   * @throws ConfigError if its environment is what keeps it from that, else LaunchError with its last messages.
+   */
   async waitUntilReady(signal: AbortSignal): Promise<void> {
     const { name, origin } = this.spec;
     const deadlineMs = Date.now() + READY_TIMEOUT_MS;
     while (!(await isReady(origin))) {
       signal.throwIfAborted();
+      if (this.isRefused) {
+        throw new ConfigError(`${name}: ${this.lastWords()}\nNothing of Tollgate is left running.`);
+      }
       if (this.failures >= START_FAILURES_MAX) throw this.startError(`${name}: it keeps ending.`);
       if (Date.now() > deadlineMs) {
         throw this.startError(`${name}: it did not become ready within ${READY_TIMEOUT_MS / 1000} s.`);
@@ -138,6 +154,7 @@ export class SupervisedProcess {
     if (this.stopping !== null || this.isReplaced) return;
     if (livedMs > STABLE_MS) this.failures = 0;
     this.failures += 1;
+    if (this.isRefused && !this.wasReady) return;
     const waitMs = restartDelayMs(this.failures);
     // Until it was ready once, the start reports what is wrong.
     if (this.wasReady) {
@@ -163,8 +180,13 @@ export class SupervisedProcess {
   private startError(problem: string): LaunchError {
     const { logFile } = this.spec;
     return new LaunchError(
-      `${problem} Its last messages (${relative('.', logFile)}):\n\n${readTail(logFile)}`,
+      `${problem} Its last messages (more in ${relative('.', logFile)}):\n\n${this.lastWords()}`,
     );
+  }
+
+  /** What it said since its last start; what earlier runs wrote into the same file says nothing about this one. */
+  private lastWords(): string {
+    return lastWords(this.log?.read() ?? '');
   }
 }
 

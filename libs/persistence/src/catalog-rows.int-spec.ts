@@ -77,6 +77,7 @@ describe('loadCatalogRows', () => {
       models: [
         {
           id: 'small',
+          displayName: null,
           ownedBy: 'tollgate',
           contextTokens: 8_000,
           outputTokensMax: 500,

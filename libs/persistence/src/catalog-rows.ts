@@ -6,6 +6,7 @@ import { readSettings, type Settings } from './settings.js';
 
 export interface ModelRow {
   readonly id: string;
+  readonly displayName: string | null;
   readonly ownedBy: string;
   readonly contextTokens: number | null;
   readonly outputTokensMax: number | null;
@@ -86,8 +87,8 @@ async function selectVersion(database: Pool | PoolClient): Promise<bigint> {
 
 async function selectModels(client: PoolClient): Promise<ModelRow[]> {
   const { rows } = await client.query<ModelRow>(
-    `SELECT id, owned_by AS "ownedBy", context_tokens AS "contextTokens", output_tokens_max AS "outputTokensMax",
-            created_at AS "createdAt"
+    `SELECT id, display_name AS "displayName", owned_by AS "ownedBy", context_tokens AS "contextTokens",
+            output_tokens_max AS "outputTokensMax", created_at AS "createdAt"
        FROM tollgate.model WHERE deleted_at IS NULL ORDER BY id`,
   );
   return rows;

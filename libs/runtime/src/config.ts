@@ -7,6 +7,12 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
+/**
+ * What a process exits with whose environment is wrong (EX_CONFIG of sysexits.h): starting it again as it is will not
+ * help, and whoever keeps it running may say so instead of trying.
+ */
+export const EXIT_CONFIG = 78;
+
 const FILE_SUFFIX = '_FILE';
 
 /**
@@ -64,6 +70,9 @@ export function inheritedEnvironment(): NodeJS.ProcessEnv {
 
 /** A TCP port; 0 takes any free one. */
 export const portSchema = z.coerce.number('must be a port number').int().min(0).max(65_535);
+
+/** The URL of a Postgres database. What it stands for is only known once it was connected to. */
+export const postgresUrlSchema = z.string().regex(/^postgres(ql)?:\/\//, 'must be a postgres:// URL');
 
 /** More than a proxy needs to notice, and less than whoever stops a process waits beyond its drain. */
 const DRAIN_DELAY_MAX_MS = 10_000;

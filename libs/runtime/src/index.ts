@@ -1,4 +1,12 @@
-export { ConfigError, inheritedEnvironment, loadConfig, portSchema, processConfigSchema } from './config.js';
+export {
+  ConfigError,
+  EXIT_CONFIG,
+  inheritedEnvironment,
+  loadConfig,
+  portSchema,
+  postgresUrlSchema,
+  processConfigSchema,
+} from './config.js';
 export { Health, type ReadinessCheck } from './health.js';
 export { NestLogger, createLogger, type Logger } from './logger.js';
 export { MasterKey, MasterKeyError } from './master-key.js';

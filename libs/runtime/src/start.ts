@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { INestApplicationContext } from '@nestjs/common';
-import { ConfigError } from './config.js';
+import { ConfigError, EXIT_CONFIG } from './config.js';
 import type { Health } from './health.js';
 import { createLogger, type Logger } from './logger.js';
 import { RedisError } from './redis-check.js';
@@ -23,32 +23,36 @@ const EXIT_FAILED = 1;
 
 /**
  * Starts a process and stops it in order on SIGTERM, SIGINT, and when a parent that spawned it with an IPC channel is
- * gone: readiness turns to 503 at once, after the drain delay Nest's shutdown hooks run, then it exits. A process that cannot start says why in
- * one line and exits with 1.
+ * gone: readiness turns to 503 at once, after the drain delay Nest's shutdown hooks run, then it exits. A process that
+ * cannot start says why in one line and exits with 1, or with 78 if its environment is what keeps it from it.
  */
 export function runProcess(name: string, boot: () => Promise<RunningProcess>): void {
-  boot().then(
-    (running) => {
-      let stopping = false;
-      const stop = (reason: string): void => {
-        if (stopping) return;
-        stopping = true;
-        void stopProcess(running, reason);
-      };
-      process.on('SIGTERM', () => stop('SIGTERM'));
-      process.on('SIGINT', () => stop('SIGINT'));
-      process.on('disconnect', () => stop('the parent process is gone'));
-      // The parent can die while this process is still starting: then no disconnect event will follow.
-      if (process.channel === undefined && process.send !== undefined) stop('the parent process is gone');
-    },
-    (error: unknown) => {
-      const logger = createLogger(name);
-      if (error instanceof ConfigError || error instanceof RedisError) logger.fatal(error.message);
-      else logger.fatal({ err: error }, 'could not start');
-      process.exitCode = EXIT_FAILED;
-      setImmediate(() => process.exit(EXIT_FAILED));
-    },
-  );
+  // A configuration that is refused before the first promise counts like one that is refused later.
+  Promise.resolve()
+    .then(boot)
+    .then(
+      (running) => {
+        let stopping = false;
+        const stop = (reason: string): void => {
+          if (stopping) return;
+          stopping = true;
+          void stopProcess(running, reason);
+        };
+        process.on('SIGTERM', () => stop('SIGTERM'));
+        process.on('SIGINT', () => stop('SIGINT'));
+        process.on('disconnect', () => stop('the parent process is gone'));
+        // The parent can die while this process is still starting: then no disconnect event will follow.
+        if (process.channel === undefined && process.send !== undefined) stop('the parent process is gone');
+      },
+      (error: unknown) => {
+        const logger = createLogger(name);
+        if (error instanceof ConfigError || error instanceof RedisError) logger.fatal(error.message);
+        else logger.fatal({ err: error }, 'could not start');
+        const code = error instanceof ConfigError ? EXIT_CONFIG : EXIT_FAILED;
+        process.exitCode = code;
+        setImmediate(() => process.exit(code));
+      },
+    );
 }
 
 async function stopProcess(running: RunningProcess, reason: string): Promise<void> {

@@ -2,6 +2,7 @@ import { AmountFormatError, formatRate, parseRate } from '@tollgate/pricing';
 import { z } from 'zod';
 import {
   amountField,
+  decimalText,
   dialectField,
   exactly,
   externalIdField,
@@ -16,7 +17,7 @@ import { balanceSchema } from './balance.js';
 const MULTIPLIER_PPM_MAX = 1_000_000_000n;
 
 /** A factor on every cost, as answers show it. */
-const multiplierText = z.string().meta({
+const multiplierText = decimalText('1.25').meta({
   description: 'A factor on every cost, a decimal string from "0" to "1000".',
   pattern: String.raw`^\d{1,4}(\.\d{1,6})?$`,
   examples: ['1.25'],

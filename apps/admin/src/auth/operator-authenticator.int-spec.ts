@@ -31,7 +31,7 @@ describe('operator tokens', () => {
       ask('Bearer é'),
       ask(undefined, '/admin/v1/nothing'),
       ask(undefined, '/%61dmin/v1/accounts'),
-      ask(undefined, '/'),
+      ask(undefined, '/nothing'),
     ]);
     for (const answer of answers) {
       expect(answer.statusCode).toBe(401);

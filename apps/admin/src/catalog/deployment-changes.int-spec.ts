@@ -40,13 +40,13 @@ describe('PATCH /deployments/{id}', () => {
   it('changes what is given and nothing else, and gateways are told', async () => {
     const { body: created, path } = await create({ externalId: 'dep-1' });
     const before = await readCatalogVersion(gateway);
-    const patch = { name: 'renamed', baseUrl: 'http://127.0.0.1:9/v2///', status: 'disabled' };
+    const patch = { name: 'renamed', baseUrl: 'http://127.0.0.1:8083/v2///', status: 'disabled' };
     const { status, body } = await admin.call('PATCH', path, { body: patch });
     expect(status).toBe(200);
     expect(body).toEqual({
       ...created,
       name: 'renamed',
-      baseUrl: 'http://127.0.0.1:9/v2',
+      baseUrl: 'http://127.0.0.1:8083/v2',
       status: 'disabled',
       updatedAt: expect.any(String),
     });
@@ -54,8 +54,42 @@ describe('PATCH /deployments/{id}', () => {
     expect(await rowOfGateways(created.id)).toBeUndefined();
     await admin.call('PATCH', path, { body: { status: 'active' } });
     const row = await rowOfGateways(created.id);
-    expect(row).toMatchObject({ baseUrl: 'http://127.0.0.1:9/v2', models: FIELDS.models });
+    expect(row).toMatchObject({ baseUrl: 'http://127.0.0.1:8083/v2', models: FIELDS.models });
     expect(admin.config.MASTER_KEY.open('credential', row?.credential ?? '')).toBe(FIELDS.credential);
+  });
+
+  it.each(['http://127.0.0.1:9/v1', 'https://127.0.0.1:8083/v1', 'http://127.0.0.2:8083/v1'])(
+    'sends no stored credential to %s, another origin, unless the same PATCH says which',
+    async (baseUrl) => {
+      const { body: created, path } = await create();
+      const refused = await admin.call('PATCH', path, { body: { name: 'half done', baseUrl } });
+      expect([refused.status, refused.body.errors]).toEqual([
+        422,
+        [
+          {
+            pointer: '/credential',
+            message: expect.stringContaining('stored credential would be sent there'),
+          },
+        ],
+      ]);
+      expect((await admin.call('GET', path)).body).toEqual(created);
+      const given = await admin.call('PATCH', path, { body: { baseUrl, credential: 'sk-another' } });
+      expect([given.status, given.body.baseUrl]).toEqual([200, baseUrl]);
+      const removed = await admin.call('PATCH', path, { body: { baseUrl: LOCAL, credential: null } });
+      expect([removed.status, removed.body.baseUrl]).toEqual([200, LOCAL]);
+      // Nothing is stored any more that could go anywhere.
+      expect((await admin.call('PATCH', path, { body: { baseUrl } })).status).toBe(200);
+    },
+  );
+
+  it('asks for the credential too where the stored one cannot be read', async () => {
+    const { body: created, path } = await create();
+    await admin.owner.query(`UPDATE tollgate.deployment SET credential = 'v1.other.x.y' WHERE id = $1`, [
+      created.id,
+    ]);
+    const refused = await admin.call('PATCH', path, { body: { baseUrl: 'http://127.0.0.1:9/v1' } });
+    expect([refused.status, refused.body.errors[0].pointer]).toEqual([422, '/credential']);
+    await admin.call('DELETE', path);
   });
 
   it('replaces the models as a whole', async () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:net';
-import { startFakeUpstream, type FakeUpstream } from '@tollgate/testing';
+import { eventually, startFakeUpstream, type FakeUpstream } from '@tollgate/testing';
 import { startAdmin, type AdminUnderTest, type Answer } from '../admin.spec-kit.js';
 import { deploymentTestSchema } from './deployment-test.schema.js';
 
@@ -146,6 +146,22 @@ describe('POST /deployments/{id}/test', () => {
     }
     const { body: audit } = await admin.call('GET', '/audit?limit=200');
     expect(JSON.stringify(audit)).not.toContain('canary');
+  });
+
+  it('runs at most four at a time, whoever asks, and has room again when one has ended', async () => {
+    await upstream.behave({ held: true });
+    const path = await create();
+    const running = Array.from({ length: 4 }, () => test(path));
+    await eventually(async () => expect(await upstream.arrivals()).toBe(4));
+    const refused = await test(path);
+    expect([refused.status, refused.body.code]).toEqual([429, 'too_many_tests']);
+    expect(refused.headers['retry-after']).toBe('10');
+    expect(await upstream.arrivals()).toBe(4);
+    await upstream.release();
+    for (const { body } of await Promise.all(running)) expect(body.ok).toBe(true);
+    await upstream.behave({ held: false });
+    expect((await test(path)).body.ok).toBe(true);
+    await admin.call('DELETE', path);
   });
 
   it('gives a slow upstream up', async () => {

@@ -4,7 +4,7 @@ import { DataSource } from 'typeorm';
 import { ADMIN_CONFIG, type AdminConfig } from '../admin.config.js';
 import { AuditedChanges } from '../audit/audited-changes.js';
 import type { Actor } from '../auth/operator.js';
-import { invalidField } from '../http/problem.js';
+import { Problem, invalidField } from '../http/problem.js';
 import { CREDENTIAL_USE, findDeployment, readDeployment } from './deployment-rows.js';
 import {
   TESTABLE_APIS,
@@ -15,8 +15,14 @@ import {
 import { tryUpstream, type TrialResult } from './deployment-trial.js';
 import type { DeploymentView } from './deployment.schema.js';
 
+/** Each waits up to 10 s for an upstream; beyond them nobody could say whose test an upstream is busy with. */
+const TESTS_MAX = 4;
+const RETRY_AFTER_S = '10';
+
 @Injectable()
 export class DeploymentTestService {
+  private running = 0;
+
   constructor(
     private readonly dataSource: DataSource,
     private readonly changes: AuditedChanges,
@@ -26,7 +32,7 @@ export class DeploymentTestService {
   /**
    * Sends one small request to the upstream with the stored credential; active or not. It changes nothing here but has
    * its row in the audit log: it uses a credential, and the upstream may charge for it.
-   * @throws Problem 404; 422 for a model or an API that the deployment does not have.
+   * @throws Problem 404; 422 for a model or an API that the deployment does not have; 429 while too many tests run.
    */
   async test(actor: Actor, id: string, asked: TestDeployment): Promise<DeploymentTestView> {
     const { manager } = this.dataSource;
@@ -34,15 +40,30 @@ export class DeploymentTestService {
     const { model, upstreamModel } = chooseModel(deployment, asked.model);
     const api = chooseApi(deployment, asked.api);
     const { credential } = await findDeployment(manager, id);
-    const result = await this.tryWith(credential, {
-      baseUrl: deployment.baseUrl,
-      api,
-      upstreamModel,
-      requestId: actor.requestId,
-    });
+    const { baseUrl } = deployment;
+    const { requestId } = actor;
+    const result = await this.inPlace(() =>
+      this.tryWith(credential, { baseUrl, api, upstreamModel, requestId }),
+    );
     const answer = { ok: result.error === null, api, model, upstreamModel, ...result };
     const audit = { action: 'deployment.test', target: `deployment/${id}`, before: null, after: answer };
     return this.changes.run(actor, async () => ({ answer, audit: [audit] }));
+  }
+
+  private async inPlace(run: () => Promise<TrialResult>): Promise<TrialResult> {
+    if (this.running >= TESTS_MAX) {
+      throw new Problem(
+        'too_many_tests',
+        `At most ${TESTS_MAX} tests run at a time. Try again when one of them has ended.`,
+        { headers: { 'retry-after': RETRY_AFTER_S } },
+      );
+    }
+    this.running += 1;
+    try {
+      return await run();
+    } finally {
+      this.running -= 1;
+    }
   }
 
   private async tryWith(

@@ -75,7 +75,7 @@ export class DeploymentsController {
 
   @Post(':id/test')
   @HttpCode(200)
-  @Answers(deploymentTestSchema, { status: 200, id: 'testDeployment' })
+  @Answers(deploymentTestSchema, { status: 200, id: 'testDeployment', problems: ['too_many_tests'] })
   test(
     @CurrentActor() actor: Actor,
     @Param({ schema: idParameters }) { id }: { id: string },

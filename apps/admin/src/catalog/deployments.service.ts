@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { DeploymentEntity } from '@tollgate/persistence';
+import { MasterKeyError } from '@tollgate/runtime';
 import { DataSource, type EntityManager, type ObjectLiteral } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { ADMIN_CONFIG, type AdminConfig } from '../admin.config.js';
@@ -9,10 +10,11 @@ import type { Actor } from '../auth/operator.js';
 import type { Precondition, Tagged } from '../http/etag.js';
 import { mergePatch } from '../http/merge-patch.js';
 import { PageReader, type Page } from '../http/page.js';
-import { notFound } from '../http/problem.js';
+import { invalidField, notFound } from '../http/problem.js';
 import { whereTextIn } from '../http/text-search.js';
 import {
   CREDENTIAL_USE,
+  findDeployment,
   lockDeployment,
   readDeployment,
   replaceServedModels,
@@ -74,7 +76,7 @@ export class DeploymentsService {
 
   /**
    * Changes what is given. Requests that are on their way to the deployment finish as it was.
-   * @throws Problem 404, 412, and those of `create`.
+   * @throws Problem 404, 412, those of `create`, and 422 for another origin without a word about the stored credential.
    */
   async patch(
     actor: Actor,
@@ -94,6 +96,9 @@ export class DeploymentsService {
       read: (manager) => readDeployment(manager, id),
       write: async (manager, before) => {
         await requireServable(manager, models ?? []);
+        if (credential === undefined && baseUrl !== undefined && !isSameOrigin(baseUrl, before.baseUrl)) {
+          await this.requireNoCredential(manager, id);
+        }
         await manager.update<ObjectLiteral>(DeploymentEntity, id, {
           ...fields,
           ...(baseUrl !== undefined && { baseUrl }),
@@ -156,6 +161,25 @@ export class DeploymentsService {
     return requireUpstreamUrl(text, this.config.UPSTREAM_PRIVATE_NETWORKS);
   }
 
+  /** Whoever has the new address would be sent the stored credential: that is for the operator to say. */
+  private async requireNoCredential(manager: EntityManager, id: string): Promise<void> {
+    const { credential } = await findDeployment(manager, id);
+    if (this.isEmpty(credential)) return;
+    throw invalidField(
+      '/credential',
+      'must be given with a baseUrl of another origin, or the stored credential would be sent there; null removes it',
+    );
+  }
+
+  private isEmpty(sealed: string): boolean {
+    try {
+      return this.config.MASTER_KEY.open(CREDENTIAL_USE, sealed) === '';
+    } catch (error) {
+      if (error instanceof MasterKeyError) return false;
+      throw error;
+    }
+  }
+
   /** An upstream without a credential has the empty one, so that nothing shows which have none. */
   private sealed(credential: string | null): string {
     return this.config.MASTER_KEY.seal(CREDENTIAL_USE, credential ?? '');
@@ -165,6 +189,10 @@ export class DeploymentsService {
 async function requireServable(manager: EntityManager, models: CreateDeployment['models']): Promise<void> {
   const named = models.map(({ model }, index) => ({ model, pointer: `/models/${index}/model` }));
   await requireModels(manager, named);
+}
+
+function isSameOrigin(first: string, second: string): boolean {
+  return new URL(first).origin === new URL(second).origin;
 }
 
 function targetOf(id: string): string {

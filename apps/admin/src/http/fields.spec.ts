@@ -1,4 +1,9 @@
+import { UNIT_KINDS } from '@tollgate/pricing';
 import { z } from 'zod';
+import { createAccountSchema } from '../accounts/account.schema.js';
+import { createPriceSchema } from '../catalog/price.schema.js';
+import { topUpSchema } from '../credits/transfer.schema.js';
+import { patchSettingsSchema } from '../settings/settings.schema.js';
 import { amountField, instantField, modelIdField, rateField } from './fields.js';
 
 function accepts(field: z.ZodType, values: readonly unknown[]): unknown[] {
@@ -16,6 +21,35 @@ describe('fields', () => {
   it('say of an amount what is expected', () => {
     const parsed = amountField.safeParse('1,5');
     expect(parsed.error?.issues[0]?.message).toMatch(/decimal string of credits/);
+  });
+
+  it('say of a JSON number in every field of money or rates that it must be a string', () => {
+    const rates = Object.fromEntries(UNIT_KINDS.map((kind) => [kind, 1]));
+    const parsed = [
+      createPriceSchema.safeParse({ model: 'm', rates, perRequest: 1, minimumCharge: 1 }),
+      createAccountSchema.safeParse({ name: 'Ada', multiplier: 1, floor: 1 }),
+      topUpSchema.safeParse({ amount: 12.5 }),
+      patchSettingsSchema.safeParse({ points: { creditsPerPoint: 1 } }),
+    ];
+    const issues = parsed.flatMap(({ error }) => error?.issues ?? []);
+    expect(issues.map(({ path }) => path.join('.'))).toEqual([
+      ...UNIT_KINDS.map((kind) => `rates.${kind}`),
+      'perRequest',
+      'minimumCharge',
+      'multiplier',
+      'floor',
+      'amount',
+      'points.creditsPerPoint',
+    ]);
+    for (const { message } of issues) {
+      expect(message).toMatch(/^must be a decimal string such as "[\d.]+", not a number$/);
+    }
+  });
+
+  it('say of an amount that is missing or no text what is expected', () => {
+    const messageOf = (amount: unknown) => topUpSchema.safeParse({ amount }).error?.issues[0]?.message;
+    expect(messageOf(null)).toBe('must be a decimal string such as "12.5"');
+    expect(messageOf(undefined)).toMatch(/expected string, received undefined/);
   });
 
   it('read times in UTC with at most what a database can hold', () => {

@@ -48,7 +48,7 @@ export const modelIdField = z
 export const dialectField = z.enum(DIALECT_NAMES).nullable();
 
 /** An amount of credits as a decimal string, as answers show it. */
-export const amountText = z.string().meta({
+export const amountText = decimalText('12.5').meta({
   id: 'Amount',
   description:
     'Credits as a decimal string, at most 9,000,000 and with at most 9 decimals. Never a JSON number.',
@@ -60,7 +60,7 @@ export const amountText = z.string().meta({
 export const amountField = amountText.transform(exactly(parseAmount));
 
 /** Credits per million units as a decimal string, as answers show it. */
-export const rateText = z.string().meta({
+export const rateText = decimalText('0.15').meta({
   id: 'Rate',
   description: 'Credits per million units as a decimal string, not negative and with at most 6 decimals.',
   pattern: String.raw`^\d{1,10}(\.\d{1,6})?$`,
@@ -95,6 +95,17 @@ export function lineField(lengthMax: number): z.ZodType<string, string> {
     .min(1, 'must not be empty')
     .max(lengthMax, `must be at most ${lengthMax} characters`)
     .regex(/^\P{Cc}*$/u, 'must not contain control characters');
+}
+
+/** Text that is a decimal number: what comes as a JSON number, which may have lost digits on its way, is told so. */
+export function decimalText(example: string): z.ZodString {
+  return z.string({
+    error: ({ input }) => {
+      if (input === undefined) return undefined;
+      const refused = typeof input === 'number' ? ', not a number' : '';
+      return `must be a decimal string such as "${example}"${refused}`;
+    },
+  });
 }
 
 /** A field that is read by a parser of exact decimals: what it refuses is said of the field. */

@@ -23,6 +23,21 @@ describe('parseInput', () => {
     });
   });
 
+  it('says of a page parameter in the query of what has no pages that it has none', () => {
+    const parsed = parseInput(schema, { name: 'a', limit: '1', cursor: 'x', other: '1' }, { isQuery: true });
+    const noPages = 'is not known here: this has no pages';
+    expect(parsed).toMatchObject({
+      errors: [
+        { pointer: '/limit', message: noPages },
+        { pointer: '/cursor', message: noPages },
+        { pointer: '/other', message: 'is not a known field' },
+      ],
+    });
+    expect(parseInput(schema, { name: 'a', limit: 1 })).toMatchObject({
+      errors: [{ message: 'is not a known field' }],
+    });
+  });
+
   it('points at the whole for what is no object', () => {
     for (const value of [undefined, null, 1, 'a', []]) {
       expect(parseInput(schema, value)).toMatchObject({ errors: [{ pointer: '' }] });

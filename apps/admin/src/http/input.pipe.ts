@@ -1,6 +1,7 @@
 import { Injectable, type ArgumentMetadata, type PipeTransform } from '@nestjs/common';
 import { z } from 'zod';
 import { pointerOf } from './json-pointer.js';
+import { pageParameters } from './page.js';
 import { Problem, type FieldError } from './problem.js';
 import { findUnstorableValue } from './unstorable-value.js';
 
@@ -16,29 +17,43 @@ const ERRORS_MAX = 50;
 export class InputPipe implements PipeTransform<unknown, unknown> {
   transform(value: unknown, { schema, type }: ArgumentMetadata): unknown {
     if (!(schema instanceof z.ZodType)) return value;
-    const parsed = parseInput(schema, value);
+    const parsed = parseInput(schema, value, { isQuery: type === 'query' });
     if (parsed.success) return parsed.data;
     if (type === 'param') throw new Problem('not_found', 'There is no such resource.');
     throw new Problem('validation_failed', summaryOf(parsed.errors), { errors: parsed.errors });
   }
 }
 
+interface InputKind {
+  readonly isQuery: boolean;
+}
+
 type ParsedInput<T> = { success: true; data: T } | { success: false; errors: FieldError[] };
 
 /** Parses one input with its schema; never throws. */
-export function parseInput<T>(schema: z.ZodType<T>, value: unknown): ParsedInput<T> {
+export function parseInput<T>(
+  schema: z.ZodType<T>,
+  value: unknown,
+  { isQuery }: InputKind = { isQuery: false },
+): ParsedInput<T> {
   const unstorable = findUnstorableValue(value);
   if (unstorable !== null) return { success: false, errors: [unstorable] };
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed;
-  return { success: false, errors: parsed.error.issues.flatMap(fieldErrors).slice(0, ERRORS_MAX) };
+  const errors = parsed.error.issues.flatMap((issue) => fieldErrors(issue, isQuery));
+  return { success: false, errors: errors.slice(0, ERRORS_MAX) };
 }
 
-function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+/** What a list takes to give one page after the other. */
+const PAGE_PARAMETERS: ReadonlySet<string> = new Set(Object.keys(pageParameters));
+
+function fieldErrors(issue: z.core.$ZodIssue, isQuery: boolean): FieldError[] {
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys
-      .slice(0, ERRORS_MAX)
-      .map((key) => ({ pointer: pointerOf([...issue.path, key]), message: 'is not a known field' }));
+    return issue.keys.slice(0, ERRORS_MAX).map((key) => ({
+      pointer: pointerOf([...issue.path, key]),
+      message:
+        isQuery && PAGE_PARAMETERS.has(key) ? 'is not known here: this has no pages' : 'is not a known field',
+    }));
   }
   return [{ pointer: pointerOf(issue.path), message: issue.message }];
 }

@@ -2,6 +2,7 @@
 export const PROBLEMS = {
   malformed_request: { status: 400, title: 'The request cannot be read' },
   unauthorized: { status: 401, title: 'An operator token is required' },
+  invalid_metrics_token: { status: 401, title: 'The metrics token is required' },
   forbidden: { status: 403, title: 'This is not allowed' },
   not_found: { status: 404, title: 'There is no such resource' },
   method_not_allowed: { status: 405, title: 'The method does not apply to this resource' },
@@ -23,6 +24,7 @@ export const PROBLEMS = {
   unsupported_media_type: { status: 415, title: 'Bodies are JSON' },
   validation_failed: { status: 422, title: 'The request is not valid' },
   idempotency_key_missing: { status: 428, title: 'An Idempotency-Key is required' },
+  too_many_tests: { status: 429, title: 'Too many tests run at once' },
   too_many_exports: { status: 429, title: 'Too many exports run at once' },
   headers_too_large: { status: 431, title: 'The headers are too large' },
   internal_error: { status: 500, title: 'Something went wrong' },

@@ -46,7 +46,7 @@ const deep = (depth: number) => `{"name":"a","metadata":{"a":${'['.repeat(depth)
 describe('every refusal is application/problem+json', () => {
   const cases: [string, number, string, () => string | Buffer][] = [
     ['an unknown path', 404, 'not_found', () => request('GET /admin/v1/nothing')],
-    ['a path outside the API', 404, 'not_found', () => request('GET /')],
+    ['a path outside the API', 404, 'not_found', () => request('GET /nothing')],
     ['a wrong method', 405, 'method_not_allowed', () => request('DELETE /admin/v1/accounts')],
     ['a method nobody knows', 405, 'method_not_allowed', () => request('PROPFIND /admin/v1/accounts')],
     ['a URL that cannot be decoded', 400, 'malformed_request', () => request('GET /admin/v1/accounts/%ZZ')],

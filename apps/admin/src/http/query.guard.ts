@@ -17,7 +17,7 @@ export class QueryGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     if (takesQuery(context)) return true;
     const { query } = context.switchToHttp().getRequest<FastifyRequest>();
-    const parsed = parseInput(noParameters, query);
+    const parsed = parseInput(noParameters, query, { isQuery: true });
     if (parsed.success) return true;
     throw new Problem('validation_failed', 'This path takes no query parameters.', { errors: parsed.errors });
   }

@@ -42,17 +42,30 @@ describe('the pages about this API', () => {
     expect(body).not.toMatch(/<script>|<style|style=| on\w+=/);
   });
 
+  it.each(['/', '/admin', '/admin/docs/'])('are where %s leads to, for everybody', async (url) => {
+    const { statusCode, headers, body } = await get(url);
+    expect([statusCode, headers['location'], body]).toEqual([308, '/admin/docs', '']);
+  });
+
   it('are the only public paths beside them: what they describe needs a token', async () => {
     for (const url of [
-      '/admin',
-      '/admin/docs/',
+      '/admin/',
+      '//',
+      '/admin/docs//',
+      '/admin/v1',
       '/admin/docs/index.html',
       '/admin/docs/../v1/me',
       '/admin/v1/accounts',
     ]) {
       expect([url, (await get(url)).statusCode]).toEqual([url, 401]);
     }
-    const { statusCode, headers } = await admin.app.inject({ method: 'POST', url: '/admin/docs' });
-    expect([statusCode, headers['content-type']]).toEqual([401, 'application/problem+json; charset=utf-8']);
+    for (const url of ['/', '/admin', '/admin/docs', '/admin/docs/']) {
+      const { statusCode, headers } = await admin.app.inject({ method: 'POST', url });
+      expect([url, statusCode, headers['content-type']]).toEqual([
+        url,
+        401,
+        'application/problem+json; charset=utf-8',
+      ]);
+    }
   });
 });

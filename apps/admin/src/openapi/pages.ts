@@ -6,6 +6,8 @@ import type { FastifyInstance } from 'fastify';
 
 export const DOCUMENT_PATH = '/admin/openapi.json';
 const PAGES_PATH = '/admin/docs';
+/** Where people look first: a browser has no token to send, and these know nothing but the way to the pages. */
+const WAYS_TO_PAGES = ['/', '/admin', `${PAGES_PATH}/`];
 
 /** Nothing but files of this server: no inline script or style, no other host, no frame around it. */
 const PAGE_POLICY = [
@@ -71,6 +73,9 @@ export function serveDocument(fastify: FastifyInstance, makeDocument: () => Open
   );
   serve(PAGES_PATH, 'text/html; charset=utf-8', () => PAGE);
   serve(`${PAGES_PATH}/start.js`, 'text/javascript; charset=utf-8', () => START_SCRIPT);
+  for (const path of WAYS_TO_PAGES) {
+    fastify.get(path, { config: { isPublic: true } }, (_request, reply) => reply.redirect(PAGES_PATH, 308));
+  }
   for (const [name, type] of Object.entries(UI_FILES)) {
     serve(`${PAGES_PATH}/${name}`, type, () => readFile(join(swaggerUiFolder(), name)));
   }

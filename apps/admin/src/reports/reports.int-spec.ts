@@ -254,7 +254,7 @@ describe('GET /reports/usage', () => {
     ['groupBy=day,model,key', '/groupBy', /one or two/],
     ['from=2026-11-02T00:00:00Z&to=2026-11-01T00:00:00Z', '/to', /between from and to/],
     ['groupBy=hour&from=2026-01-01T00:00:00Z&to=2026-02-02T00:00:00Z', '/from', /at most 31 days/],
-    ['limit=5', '/limit', /not a known field/],
+    ['limit=5', '/limit', /this has no pages/],
   ])('refuses ?%s', async (query, pointer, message) => {
     const { status, body } = await admin.call('GET', `/reports/usage?${query}`);
     expect([status, body.errors]).toEqual([422, [{ pointer, message: expect.stringMatching(message) }]]);

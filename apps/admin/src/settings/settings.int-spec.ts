@@ -28,7 +28,7 @@ describe('settings', () => {
     [{ points: { label: '' } }, '/points/label'],
     [{ points: { label: 'x'.repeat(41) } }, '/points/label'],
     [{ points: { factor: '1' } }, '/points/factor'],
-    [{ points: null }, '/points'],
+    [{ points: 'gems' }, '/points'],
     [{ emptyCompletions: 'half' }, '/emptyCompletions'],
     [{ dashboardMode: 'year' }, '/dashboardMode'],
     [{ noCreditStatus: 403 }, '/noCreditStatus'],
@@ -79,6 +79,25 @@ describe('settings', () => {
         after: second.body,
       },
     ]);
+  });
+
+  it.each([
+    [{ points: { label: null } }, { points: { label: 'points', creditsPerPoint: '2' } }],
+    [{ points: { creditsPerPoint: null } }, { points: { label: 'gems', creditsPerPoint: '1' } }],
+    [{ points: null }, { points: DEFAULTS.points }],
+    [{ emptyCompletions: null }, { emptyCompletions: 'free' }],
+    [{ dashboardMode: null }, { dashboardMode: 'month' }],
+    [{ noCreditStatus: null }, { noCreditStatus: 429 }],
+  ])('give the default back for null: %j', async (patch, expected) => {
+    const set = {
+      points: { label: 'gems', creditsPerPoint: '2' },
+      emptyCompletions: 'charged',
+      dashboardMode: 'lifetime',
+      noCreditStatus: 402,
+    };
+    await admin.call('PATCH', '/settings', { body: set });
+    const { status, body } = await admin.call('PATCH', '/settings', { body: patch });
+    expect([status, body]).toEqual([200, { ...set, ...expected, updatedAt: expect.any(String) }]);
   });
 
   it('are one row, which the applications can neither delete nor double', async () => {

@@ -8,16 +8,17 @@ const emptyCompletionsField = z.enum(EMPTY_COMPLETIONS);
 const dashboardModeField = z.enum(DASHBOARD_MODES);
 const noCreditStatusField = z.literal(NO_CREDIT_STATUSES);
 
+/** A merge patch: null gives a setting its default again. */
 export const patchSettingsSchema = z.strictObject({
   points: z
     .strictObject({
-      label: lineField(POINTS_LABEL_LENGTH_MAX).optional(),
-      creditsPerPoint: amountField.refine((nano) => nano > 0n, 'must be more than 0').optional(),
+      label: lineField(POINTS_LABEL_LENGTH_MAX).nullish(),
+      creditsPerPoint: amountField.refine((nano) => nano > 0n, 'must be more than 0').nullish(),
     })
-    .optional(),
-  emptyCompletions: emptyCompletionsField.optional(),
-  dashboardMode: dashboardModeField.optional(),
-  noCreditStatus: noCreditStatusField.optional(),
+    .nullish(),
+  emptyCompletions: emptyCompletionsField.nullish(),
+  dashboardMode: dashboardModeField.nullish(),
+  noCreditStatus: noCreditStatusField.nullish(),
 });
 
 export const settingsSchema = z

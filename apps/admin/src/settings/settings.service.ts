@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { SettingEntity } from '@tollgate/persistence';
+import { DEFAULT_SETTINGS, SettingEntity } from '@tollgate/persistence';
 import { formatAmount } from '@tollgate/pricing';
 import { DataSource, type EntityManager } from 'typeorm';
 import { AuditedChanges } from '../audit/audited-changes.js';
@@ -21,9 +21,8 @@ export class SettingsService {
     return readSettings(this.dataSource.manager);
   }
 
-  /** Changes what is given. @throws Problem 412 */
+  /** Changes what is given; null gives a setting its default again. @throws Problem 412 */
   async patch(actor: Actor, precondition: Precondition, asked: PatchSettings): Promise<Tagged<SettingsView>> {
-    const { points, ...others } = asked;
     return editItem(this.changes, actor, {
       action: 'settings.update',
       target: 'settings',
@@ -33,14 +32,29 @@ export class SettingsService {
       read: readSettings,
       write: async (manager) => {
         await manager.update(SettingEntity, ONE_ROW, {
-          ...others,
-          ...(points?.label !== undefined && { pointsLabel: points.label }),
-          ...(points?.creditsPerPoint !== undefined && { nanoPerPoint: points.creditsPerPoint }),
+          ...columnsOf(asked),
           updatedAt: () => 'now()',
         });
       },
     });
   }
+}
+
+/** The columns that a patch changes: those of absent settings are undefined, which TypeORM leaves as they are. */
+function columnsOf({ points, ...asked }: PatchSettings): Partial<SettingEntity> {
+  const defaults = DEFAULT_SETTINGS;
+  const { label, creditsPerPoint } = points ?? { label: points, creditsPerPoint: points };
+  return {
+    pointsLabel: orDefault(label, defaults.points.label),
+    nanoPerPoint: orDefault(creditsPerPoint, defaults.points.nanoPerPoint),
+    emptyCompletions: orDefault(asked.emptyCompletions, defaults.emptyCompletions),
+    dashboardMode: orDefault(asked.dashboardMode, defaults.dashboardMode),
+    noCreditStatus: orDefault(asked.noCreditStatus, defaults.noCreditStatus),
+  };
+}
+
+function orDefault<Value>(asked: Value | null | undefined, byDefault: Value): Value | undefined {
+  return asked === null ? byDefault : asked;
 }
 
 async function readSettings(manager: EntityManager): Promise<Tagged<SettingsView>> {

@@ -10,7 +10,7 @@ export interface ModelObject {
 }
 
 export function toModelObject(model: CatalogModel): ModelObject {
-  const { name, ownedBy, createdAtMs } = model;
+  const { name, displayName, ownedBy, createdAtMs } = model;
   return {
     id: name,
     object: 'model',
@@ -21,7 +21,7 @@ export function toModelObject(model: CatalogModel): ModelObject {
     parent: null,
     permission: [],
     type: 'model',
-    display_name: name,
+    display_name: displayName,
     created_at: new Date(createdAtMs).toISOString(),
   };
 }

@@ -156,7 +156,7 @@ export const GATEWAY_ERRORS = {
     type: 'server_error',
     code: 'upstream_error',
     param: null,
-    message: 'The provider of the model `{model}` refuses this gateway. The operator has to mend it.',
+    message: 'This gateway cannot use the provider of the model `{model}`. The operator has to mend it.',
     headers: FINAL,
   },
   upstream_error: {
@@ -187,8 +187,8 @@ export const GATEWAY_ERRORS = {
     code: 'insufficient_quota',
     param: null,
     message:
-      'You exceeded your current quota, please check your plan and billing details. Your balance ended while the ' +
-      'answer was streamed, so it was cut off.',
+      'You exceeded your current quota, please check your plan and billing details. What is left of your balance may ' +
+      'not cover more of this answer, so it was cut off. You are charged for what you received.',
     headers: FINAL,
     reason: 'credit_balance_exhausted',
   },

@@ -23,6 +23,8 @@ export interface Deployment {
 /** A model as callers know it. */
 export interface CatalogModel {
   readonly name: string;
+  /** How the operator shows it to people; its name where nothing else was given. */
+  readonly displayName: string;
   readonly ownedBy: string;
   readonly createdAtMs: number;
   readonly contextTokens: number | null;

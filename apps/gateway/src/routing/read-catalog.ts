@@ -1,6 +1,8 @@
 import type { CatalogRows, DeploymentRow } from '@tollgate/persistence';
 import type { Logger, MasterKey } from '@tollgate/runtime';
 import type { Price } from '@tollgate/pricing';
+import { parseUpstreamUrl, type PrivateNetworks } from '@tollgate/providers';
+import type { RefusedUpstreams } from '../upstream/refused-upstreams.js';
 import { Catalog, type CatalogModel, type Deployment } from './catalog.js';
 
 const FIRST_BYTE_TIMEOUT_MS = 600_000;
@@ -9,11 +11,14 @@ const FIRST_BYTE_TIMEOUT_MS = 600_000;
 export interface CatalogTools {
   readonly masterKey: MasterKey;
   readonly logger: Logger;
+  readonly privateNetworks: PrivateNetworks;
+  readonly refusedUpstreams: RefusedUpstreams;
 }
 
 /**
  * Makes the snapshot that requests are resolved against out of the database's rows. A deployment whose credential cannot
- * be opened is left out and logged: the others go on serving.
+ * be opened is left out and logged: the others go on serving. One whose literal address may not be connected to stays,
+ * so that its model is not unknown, and is warned of before the first request fails.
  */
 export function readCatalog(rows: CatalogRows, tools: CatalogTools): Catalog {
   const deployments = readDeployments(rows, tools);
@@ -22,6 +27,7 @@ export function readCatalog(rows: CatalogRows, tools: CatalogTools): Catalog {
     row.id,
     {
       name: row.id,
+      displayName: row.displayName ?? row.id,
       ownedBy: row.ownedBy,
       createdAtMs: row.createdAt.getTime(),
       contextTokens: row.contextTokens,
@@ -49,10 +55,14 @@ function readDeployments(rows: CatalogRows, tools: CatalogTools): Map<string, De
 
 function readUpstream(
   row: DeploymentRow,
-  { masterKey, logger }: CatalogTools,
+  { masterKey, logger, privateNetworks, refusedUpstreams }: CatalogTools,
 ): Omit<Deployment, 'upstreamModel' | 'priority' | 'weight'> | null {
   try {
     const url = new URL(row.baseUrl);
+    const { problem } = parseUpstreamUrl(row.baseUrl, privateNetworks);
+    if (problem !== null) {
+      refusedUpstreams.warn({ id: row.id, origin: url.origin, reason: `the base URL ${problem}` });
+    }
     return {
       id: row.id,
       name: row.name,

@@ -16,7 +16,10 @@ import { ClientClosedError } from '../http/client-connection.js';
 const STREAM_DURATION_MAX_MS = 60 * 60 * 1_000;
 const STREAM_BYTES_MAX = 512 * 1024 * 1024;
 
-/** Bytes of output that are taken for one token where a hold has to cover them: fewer than estimates of cost take. */
+/**
+ * Bytes of output that are taken for one token where a hold has to cover them: fewer than an estimate of the cost takes,
+ * because the provider's own count, which is charged where it comes, may be above the estimate (docs/decisions/0012).
+ */
 const HELD_BYTES_PER_TOKEN = 3;
 
 const END = encodeSseEvent(SSE_DONE);

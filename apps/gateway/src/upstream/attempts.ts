@@ -14,18 +14,36 @@ import { GatewayError, type UpstreamRefusal } from '../relay/gateway-errors.js';
 import type { RequestPlan } from '../relay/request-plan.js';
 import { UpstreamAbortedError } from './upstream-response.js';
 
-/** One attempt ended without an answer that the client could have. */
+/** An attempt's failure that came with no status: there was no answer, or none that could be read to its end. */
+type Unanswered = { readonly [Kind in 'timeout' | 'broken' | 'credential']: UnansweredAs<Kind> }[
+  'timeout' | 'broken' | 'credential'];
+
+interface UnansweredAs<Kind> {
+  readonly kind: Kind;
+  readonly message: string;
+}
+
+/**
+ * One attempt ended without an answer that the client could have. The upstream's own words are in `failure` alone: they may
+ * quote a prompt or a key, and an error's message goes into logs.
+ */
 export class AttemptFailedError extends Error {
   override readonly name = 'AttemptFailedError';
 
   constructor(
-    readonly failure: UpstreamFailure | { readonly kind: 'timeout'; readonly message: string },
+    readonly failure: UpstreamFailure | Unanswered,
     cause?: unknown,
     /** When the upstream wants to be asked again; null where it does not say. */
     readonly retryAfterSeconds: number | null = null,
   ) {
-    super(failure.message, { cause });
+    super(summaryOf(failure), { cause });
   }
+}
+
+function summaryOf(failure: UpstreamFailure | Unanswered): string {
+  return 'status' in failure
+    ? `the upstream answered ${String(failure.status)} (${failure.kind})`
+    : `the upstream did not answer (${failure.kind})`;
 }
 
 /** An attempt's failure, from an upstream's refusal. */
@@ -35,6 +53,11 @@ export function refused(
   headers: IncomingHttpHeaders = {},
 ): AttemptFailedError {
   return new AttemptFailedError(classifyFailure(status, bodyText), undefined, retryAfter(headers));
+}
+
+/** An attempt's failure, from an answer with a success status that is none. */
+export function unusable(status: number, bodyText: string): AttemptFailedError {
+  return new AttemptFailedError({ ...brokenAnswer(bodyText), status });
 }
 
 /** Of two failures, the one to tell: the later, but of two busy deployments the one that is ready sooner. */
@@ -64,6 +87,10 @@ export function asAttemptFailure(error: unknown): unknown {
   if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) {
     return new AttemptFailedError({ kind: 'timeout', message: error.message }, error);
   }
+  if (error instanceof UpstreamAddressError) {
+    // The operator has to mend it, as with a credential that is refused: no other try will get further.
+    return new AttemptFailedError({ kind: 'credential', message: error.message }, error);
+  }
   const isUpstreams =
     error instanceof errors.UndiciError ||
     error instanceof UpstreamAbortedError ||
@@ -71,10 +98,9 @@ export function asAttemptFailure(error: unknown): unknown {
     error instanceof UpstreamStreamError ||
     error instanceof SseEventTooLargeError ||
     error instanceof FailedFinishError ||
-    error instanceof UpstreamAddressError ||
     isSystemError(error);
   if (!isUpstreams) return error;
-  return new AttemptFailedError({ ...brokenAnswer(''), message: error.message }, error);
+  return new AttemptFailedError({ kind: 'broken', message: error.message }, error);
 }
 
 /** What Node throws for a system call that failed. */

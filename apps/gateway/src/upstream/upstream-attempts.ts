@@ -1,5 +1,6 @@
 import {
   NoAnswerError,
+  UpstreamAddressError,
   UpstreamStreamError,
   buildUpstreamRequest,
   type AnswerIdentity,
@@ -14,10 +15,18 @@ import type { RequestPlan } from '../relay/request-plan.js';
 import type { Deployment } from '../routing/catalog.js';
 import type { ObservedRequest } from '../telemetry/observed-request.js';
 import { ClientClosedError, type ClientConnection } from '../http/client-connection.js';
-import { AttemptFailedError, asAttemptFailure, refused, toGatewayError, tellingFailure } from './attempts.js';
+import {
+  AttemptFailedError,
+  asAttemptFailure,
+  refused,
+  tellingFailure,
+  toGatewayError,
+  unusable,
+} from './attempts.js';
 import { AnswerStream } from './answer-stream.js';
 import { ApiLackingError, UsableForms, isLackOfApi, lacksApi } from './usable-forms.js';
 import type { ConnectionPools } from './connection-pools.js';
+import type { RefusedUpstreams } from './refused-upstreams.js';
 import { dispatchUpstream, type DispatchedAnswer } from './dispatch.js';
 
 /** Between two chunks of an upstream's body. */
@@ -53,6 +62,7 @@ export class UpstreamAttempts {
   constructor(
     private readonly pools: ConnectionPools,
     private readonly logger: Logger,
+    private readonly refusedUpstreams: RefusedUpstreams,
   ) {}
 
   /**
@@ -136,13 +146,16 @@ export class UpstreamAttempts {
 
   /** What an upstream says of a refusal is not logged: it may repeat the prompt or our credential. */
   private logFailure(relayed: RelayedRequest, deployment: Deployment, failure: AttemptFailedError): void {
+    const { id, origin } = deployment;
+    if (failure.cause instanceof UpstreamAddressError) {
+      this.refusedUpstreams.warn({ id, origin, reason: failure.cause.message });
+    }
     const { kind } = failure.failure;
-    const status = 'status' in failure.failure ? failure.failure.status : undefined;
     this.logger.warn(
       {
         ...relayed.observed.logFields,
-        deploymentId: deployment.id,
-        failure: { kind, status },
+        deploymentId: id,
+        failure: { kind, ...('status' in failure.failure && { status: failure.failure.status }) },
         cause: failure.cause,
       },
       'an attempt failed',
@@ -165,7 +178,7 @@ async function openStream(
   const { head, response } = answer;
   if (head.status !== 200) throw refused(head.status, await response.text(ERROR_BYTES_MAX), head.headers);
   if (!String(head.headers['content-type']).startsWith('text/event-stream')) {
-    throw refused(502, await response.text(ERROR_BYTES_MAX));
+    throw unusable(head.status, await response.text(ERROR_BYTES_MAX));
   }
   const reader = form.readStream(identityOf(plan));
   const source = new AnswerStream(response, reader, form);
@@ -197,7 +210,7 @@ async function readPlain(
   try {
     return { kind: 'plain', form, answer: form.readAnswer(text, identityOf(plan)) };
   } catch (error) {
-    if (error instanceof NoAnswerError) throw refused(502, text);
+    if (error instanceof NoAnswerError) throw unusable(head.status, text);
     throw error;
   }
 }

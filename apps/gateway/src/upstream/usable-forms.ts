@@ -37,7 +37,7 @@ function keyOf(deployment: Deployment, api: UpstreamApi): string {
 
 /** Whether an attempt failed because the upstream does not have the API, for this model at least. */
 export function isLackOfApi(error: unknown): boolean {
-  if (!(error instanceof AttemptFailedError) || error.failure.kind === 'timeout') return false;
+  if (!(error instanceof AttemptFailedError) || !('status' in error.failure)) return false;
   return LACKING_STATUSES.has(error.failure.status);
 }
 

@@ -15,7 +15,8 @@ export class IdempotencyRecordEntity {
   @Column('bytea')
   bodyHash: Buffer;
 
-  @Column('jsonb')
+  /** Not jsonb, which would order its fields anew. */
+  @Column('json')
   answer: unknown;
 
   @CreateDateColumn({ type: 'timestamptz', default: () => 'now()' })

@@ -11,6 +11,7 @@ import { AddOperatorAccessAndSettings } from './1795219740000-AddOperatorAccessA
 import { AddDeadLetters } from './1795219760000-AddDeadLetters.js';
 import { IndexReads } from './1795219800000-IndexReads.js';
 import { AddInstallation } from './1795219860000-AddInstallation.js';
+import { KeepAnswersAsTheyWere } from './1795219920000-KeepAnswersAsTheyWere.js';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -27,6 +28,7 @@ export const MIGRATIONS = [
   AddDeadLetters,
   IndexReads,
   AddInstallation,
+  KeepAnswersAsTheyWere,
 ] as const;
 
 /** Their names, oldest first. The last one is the version of the schema. */
