@@ -11,6 +11,7 @@ file="${1:-}"
 [[ -n "$file" ]] || { echo "usage: $0 FILE.tar" >&2; exit 1; }
 [[ "$file" == /* ]] || file="$PWD/$file"
 source "$(dirname "${BASH_SOURCE[0]}")/compose.sh"
+[[ -d "$(dirname "$file")" && -w "$(dirname "$file")" ]] || die "There is no folder $(dirname "$file") to write to. Make it first."
 [[ ! -e "$file" ]] || die "$file exists: a backup is never overwritten"
 
 umask 077

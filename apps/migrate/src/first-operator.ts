@@ -3,7 +3,8 @@ import type { MasterKey } from '@tollgate/runtime';
 import type { Client } from 'pg';
 import type { MigrateConfig } from './migrate.config.js';
 
-const NAME = 'first operator';
+/** What `operator:reset` replaces where no name is given. */
+const NAME = 'First run';
 
 /**
  * Makes the first operator token where there never was one. It is printed before it is committed: what is printed and not
