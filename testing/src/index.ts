@@ -30,3 +30,4 @@ export {
 } from './trace-collector/trace-collector.js';
 export { usageEventOf } from './installation/usage-event.js';
 export { eventually } from './eventually.js';
+export { LINEAR_GROWTH_MAX, timeGrowth } from './time-growth.js';

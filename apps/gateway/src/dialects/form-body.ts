@@ -8,7 +8,16 @@ const DEPTH_MAX = 8;
 const NAME = /^([^[\]]+)((?:\[[^[\]]*\])*)$/;
 
 /** A branch of a form while it is being read: members in the order of their first appearance. */
-type Branch = Map<string, Branch | string>;
+class Branch extends Map<string, Branch | string> {
+  private free = 0;
+
+  /** What an empty bracket stands for. Members only come, so all calls together look at each number once. */
+  nextNumber(): string {
+    this.free = Math.max(this.free, this.size);
+    while (this.has(String(this.free))) this.free += 1;
+    return String(this.free);
+  }
+}
 
 /**
  * Reads a form as PHP writes and reads nested values: `messages[0][role]=user`, `stop[]=x`. Members whose names are all
@@ -16,7 +25,7 @@ type Branch = Map<string, Branch | string>;
  */
 export function readForm(text: string): JsonObject | null {
   if (!text.includes('=') || hasTooManyFields(text)) return null;
-  const root: Branch = new Map();
+  const root = new Branch();
   for (const [name, value] of new URLSearchParams(text)) {
     const path = readPath(name);
     if (path === null || !put(root, path, value)) return null;
@@ -43,24 +52,17 @@ function readPath(name: string): string[] | null {
 function put(root: Branch, path: readonly string[], value: string): boolean {
   let branch = root;
   for (const [at, part] of path.entries()) {
-    const name = part === '' ? nextNumber(branch) : part;
+    const name = part === '' ? branch.nextNumber() : part;
     if (at === path.length - 1) {
       branch.set(name, value);
       return true;
     }
-    const next = branch.get(name) ?? new Map<string, Branch | string>();
+    const next = branch.get(name) ?? new Branch();
     if (typeof next === 'string') return false;
     branch.set(name, next);
     branch = next;
   }
   return false;
-}
-
-/** What an empty bracket stands for. */
-function nextNumber(branch: Branch): string {
-  let next = branch.size;
-  while (branch.has(String(next))) next += 1;
-  return String(next);
 }
 
 function toObject(branch: Branch): JsonObject {

@@ -332,7 +332,6 @@ describe('headers of answers', () => {
       await response.text();
       const processingMs = Number(response.headers.get('openai-processing-ms'));
       expect(processingMs).toBeGreaterThanOrEqual(115);
-      expect(processingMs).toBeLessThan(5_000);
     }
   });
 
