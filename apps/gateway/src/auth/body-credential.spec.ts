@@ -101,7 +101,7 @@ describe('takeBodyCredential', () => {
   it('takes one pass over a body of nothing else', () => {
     const credentials = (count: number) => `{${'"api_secret_key":"",'.repeat(count)}"a":1}`;
     const members = (count: number) => `{"api_secret_key":1${',"a":1'.repeat(count)}}`;
-    expect(timeGrowth(take, credentials, 5_000)).toBeLessThan(LINEAR_GROWTH_MAX);
-    expect(timeGrowth(take, members, 20_000)).toBeLessThan(LINEAR_GROWTH_MAX);
+    expect(timeGrowth(take, credentials, 500)).toBeLessThan(LINEAR_GROWTH_MAX);
+    expect(timeGrowth(take, members, 2_000)).toBeLessThan(LINEAR_GROWTH_MAX);
   });
 });

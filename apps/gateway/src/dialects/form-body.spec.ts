@@ -70,8 +70,8 @@ describe('readForm', () => {
     };
     const names = (count: number) => `${'&a'.repeat(count)}=`;
     const brackets = (count: number) => `${'a['.repeat(count)}=1`;
-    expect(timeGrowth(readForm, numbered, 300)).toBeLessThan(LINEAR_GROWTH_MAX);
-    expect(timeGrowth(readForm, names, 1_000_000)).toBeLessThan(LINEAR_GROWTH_MAX);
-    expect(timeGrowth(readForm, brackets, 100_000)).toBeLessThan(LINEAR_GROWTH_MAX);
+    expect(timeGrowth(readForm, numbered, 18)).toBeLessThan(LINEAR_GROWTH_MAX);
+    expect(timeGrowth(readForm, names, 30_000)).toBeLessThan(LINEAR_GROWTH_MAX);
+    expect(timeGrowth(readForm, brackets, 8_000)).toBeLessThan(LINEAR_GROWTH_MAX);
   });
 });

@@ -78,7 +78,7 @@ describe('withoutTrailingCommas', () => {
   it('takes one pass for strings that stay open', () => {
     const quotes = (count: number) => `{"${'\\"'.repeat(count)}`;
     const commas = (count: number) => `[${', '.repeat(count)}`;
-    expect(timeGrowth(withoutTrailingCommas, quotes, 100_000)).toBeLessThan(LINEAR_GROWTH_MAX);
-    expect(timeGrowth(withoutTrailingCommas, commas, 100_000)).toBeLessThan(LINEAR_GROWTH_MAX);
+    expect(timeGrowth(withoutTrailingCommas, quotes, 20_000)).toBeLessThan(LINEAR_GROWTH_MAX);
+    expect(timeGrowth(withoutTrailingCommas, commas, 20_000)).toBeLessThan(LINEAR_GROWTH_MAX);
   });
 });
