@@ -27,5 +27,7 @@ export function createPool(options: PoolOptions): Pool {
   });
   // An idle connection that dies is replaced with the next query; without a handler it would end the process.
   pool.on('error', () => undefined);
+  // Neither may one that is in use: its query rejects, and whoever holds it between two queries hears of it with the next.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }

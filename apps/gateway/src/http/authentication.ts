@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { takeBodyCredential } from '../auth/body-credential.js';
-import type { CallerCache } from '../auth/caller-cache.js';
+import type { CallerCache, FoundCaller } from '../auth/caller-cache.js';
 import type { Caller } from '../auth/caller.js';
 import { credentialsOf, maskKey } from '../auth/credential.js';
 import { GatewayError } from '../relay/gateway-errors.js';
@@ -40,7 +40,7 @@ export function authenticateHead(request: FastifyRequest, callers: CallerCache):
     request.caller = found.caller;
     return null;
   }
-  return identify(credentials, callers).then((caller) => {
+  return identify(credentials, callers, found).then((caller) => {
     request.caller = caller;
   });
 }
@@ -89,11 +89,18 @@ function takeCredential(request: FastifyRequest): string | null {
   return credential;
 }
 
-/** The caller of the first credential that is an active key's. */
-async function identify(credentials: readonly string[], callers: CallerCache): Promise<Caller> {
+/**
+ * The caller of the first credential that is an active key's. What is being found for the first one already is not asked for
+ * again: a promise that nobody waits for would end the process when it rejects.
+ */
+async function identify(
+  credentials: readonly string[],
+  callers: CallerCache,
+  first?: FoundCaller | Promise<FoundCaller>,
+): Promise<Caller> {
   let refusal: GatewayError | null = null;
-  for (const credential of credentials) {
-    const found = await callers.find(credential);
+  for (const [index, credential] of credentials.entries()) {
+    const found = await (index === 0 && first !== undefined ? first : callers.find(credential));
     if (found.status === 'active') return found.caller;
     if (found.status === 'deactivated') {
       refusal ??= new GatewayError('account_deactivated', { reason: found.reason });
