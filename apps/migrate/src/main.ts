@@ -1,5 +1,5 @@
 import { MigrationError, SchemaVersionError } from '@tollgate/persistence';
-import { ConfigError, createLogger, loadConfig } from '@tollgate/runtime';
+import { ConfigError, EXIT_CONFIG, createLogger, loadConfig } from '@tollgate/runtime';
 import { MigrateError } from './migrate-error.js';
 import { migrateConfigSchema } from './migrate.config.js';
 import { runMigrate } from './run-migrate.js';
@@ -22,5 +22,5 @@ main().catch((error: unknown) => {
   } else {
     logger.fatal({ err: error }, 'could not migrate');
   }
-  process.exitCode = 1;
+  process.exitCode = error instanceof ConfigError ? EXIT_CONFIG : 1;
 });
