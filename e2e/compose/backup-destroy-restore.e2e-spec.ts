@@ -30,6 +30,9 @@ const TABLES = [
   'usage_record',
 ];
 
+/** Lines of tables whose rows are added and never changed. */
+const APPENDED = /^(audit_log|transfer|usage_record) /;
+
 let installation: ComposeInstallation;
 let upstream: FakeUpstream;
 let folder: string;
@@ -120,15 +123,14 @@ describe('a backup, the end of the installation, and its restoration', () => {
     database = installation.database();
 
     const after = await rowsOf(database);
-    const waiting = (rows: Record<string, string[]>): string[] =>
-      Object.entries(rows).flatMap(([table, lines]) => lines.map((line) => `${table} ${line}`));
+    const lines = (rows: Record<string, string[]>): string[] =>
+      Object.entries(rows).flatMap(([table, texts]) => texts.map((text) => `${table} ${text}`));
     // Settled meanwhile from the restored queue: nothing else may differ.
     await eventually(async () => expect(await settled(database, accountId)).toBe(REQUESTS + 1), 60_000);
-    const lost = waiting(before).filter((line) => !waiting(after).includes(line));
-    const moved = lost.filter((line) => !line.includes(accountId));
-    expect(moved).toEqual([]);
-    expect(after['transfer']).toEqual(expect.arrayContaining(before['transfer'] ?? []));
-    expect(after['usage_record']).toEqual(expect.arrayContaining(before['usage_record'] ?? []));
+    // All suites before this one left their rows: a set, as comparing each with each takes minutes.
+    const kept = new Set(lines(after));
+    const lost = lines(before).filter((line) => !kept.has(line));
+    expect(lost.filter((line) => !line.includes(accountId) || APPENDED.test(line))).toEqual([]);
     expect(after['api_key']).toEqual(before['api_key']);
     expect(await violations(database)).toEqual([]);
     await database.end();
