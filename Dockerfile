@@ -42,7 +42,7 @@ RUN apt-get update \
   && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/* /usr/share/doc /usr/share/man /usr/share/locale \
     /usr/local/lib/node_modules /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn* \
     /usr/local/include /opt/yarn* \
-  && mkdir -p /var/lib/tollgate/secrets /var/lib/tollgate/owner-secrets \
+  && mkdir -p /var/lib/tollgate/secrets /var/lib/tollgate/owner-secrets /var/lib/tollgate/journal \
   && chown -R node:node /var/lib/tollgate && chmod -R 700 /var/lib/tollgate
 
 # One layer: what was removed above takes no room.

@@ -1,21 +1,14 @@
 import { execFile } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { eventually } from '@tollgate/testing';
+import { describeWithRedis, eventually, startRedis, type TestRedis } from '@tollgate/testing';
 import { violations } from './installation/ledger-books.js';
 import { EmbeddedInstallation } from './installation/embedded-installation.js';
 
 const run = promisify(execFile);
 
 let installation: EmbeddedInstallation;
-
-beforeAll(async () => {
-  installation = await EmbeddedInstallation.start();
-});
-
-afterAll(async () => {
-  await installation?.discard();
-});
+let redis: TestRedis;
 
 /** The commands that the first run printed: the request, and the look at what it cost. */
 function printedCommands(): { ask: string; look: string } {
@@ -34,7 +27,8 @@ function exactCost(usage: { prompt_tokens: number; completion_tokens: number }):
   return `-0.${nano.toString().padStart(9, '0')}`.replace(/0+$/, '');
 }
 
-describe('a new user', () => {
+/** What a new user may expect, wherever holds and queue are. */
+function expectations(): void {
   it('gets an answer from the printed curl, plain and streamed, and sees each debit within two seconds', async () => {
     const { ask, look } = printedCommands();
     const answer: any = JSON.parse(await shell(ask));
@@ -88,6 +82,37 @@ describe('a new user', () => {
   it('is told that it runs already when it is started a second time on the same data', async () => {
     const second = EmbeddedInstallation.start({ dataDir: installation.dataDir });
     await expect(second).rejects.toThrow(/already/i);
+  });
+}
+
+describe('a new user', () => {
+  beforeAll(async () => {
+    installation = await EmbeddedInstallation.start();
+  });
+  afterAll(() => installation?.discard());
+
+  expectations();
+});
+
+describeWithRedis('a new user with queue and holds in a Redis', () => {
+  beforeAll(async () => {
+    redis = await startRedis();
+    installation = await EmbeddedInstallation.start({ env: { REDIS_URL: redis.url, HOLD_STORE: 'redis' } });
+  });
+  afterAll(async () => {
+    await installation?.discard();
+    await redis?.remove();
+  });
+
+  expectations();
+
+  it('has the money of the running account in escrow', async () => {
+    const database = installation.database();
+    const { rows } = await database.query(
+      "SELECT count(*)::int AS escrows FROM tollgate.reservation WHERE kind = 'escrow' AND granted > 0",
+    );
+    expect(rows[0].escrows).toBeGreaterThan(0);
+    await database.end();
   });
 });
 

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { eventually, marker, type FakeUpstream } from '@tollgate/testing';
 import type { Pool } from 'pg';
 import { open, requestBytes } from './conformance/raw-http.js';
+import { ACCOUNTS_WITH_HOLDS } from './installation/ledger-books.js';
 import { RunningInstallation } from './installation/running-installation.js';
 
 const MODEL = 'slow-chat';
@@ -183,7 +184,7 @@ async function untilNothingFlows(name: string): Promise<void> {
 
 async function untilNothingIsHeld(): Promise<void> {
   await eventually(async () => {
-    const { rows } = await database.query('SELECT id FROM tollgate.account WHERE held <> 0');
+    const { rows } = await database.query(ACCOUNTS_WITH_HOLDS);
     expect(rows).toEqual([]);
   }, 20_000);
 }

@@ -65,12 +65,12 @@ async function start() {
 }
 
 /**
- * A backup or a new operator token is made beside a running installation, perhaps with the sources of the next version
+ * A backup, a new operator token or an audit is made beside a running installation, perhaps with the sources of the next version
  * already there: that one must not be built under the running one.
  */
 function mustBuild(command) {
   const isBuilt = existsSync(new URL('dist/main.js', import.meta.url));
-  return !(isBuilt && ['backup', 'operator:reset'].includes(command));
+  return !(isBuilt && ['backup', 'operator:reset', 'audit'].includes(command));
 }
 
 /** A user for the service alone may run what the owner of the checkout built, and change nothing of it. */

@@ -8,6 +8,7 @@ import { type Pool } from 'pg';
 import { loadConfig } from '@tollgate/runtime';
 import { z } from 'zod';
 import { ComposeInstallation } from '../installation/compose-installation.js';
+import { containerOf, docker } from '../installation/containers.js';
 import { violations } from '../installation/ledger-books.js';
 
 const run = promisify(execFile);
@@ -29,6 +30,12 @@ const TABLES = [
   'transfer',
   'usage_record',
 ];
+
+/** Escrows of idle accounts return to them at any time, which changes what is held and nothing else. */
+const AS_PAID_IN: Readonly<Record<string, { row: string; where: string }>> = {
+  account: { row: "to_jsonb(t) - 'held'", where: 'true' },
+  reservation: { row: 't', where: "kind = 'request'" },
+};
 
 /** Lines of tables whose rows are added and never changed. */
 const APPENDED = /^(audit_log|transfer|usage_record) /;
@@ -53,8 +60,9 @@ afterAll(async () => {
 async function rowsOf(database: Pool): Promise<Record<string, string[]>> {
   const all: Record<string, string[]> = {};
   for (const table of TABLES) {
+    const { row, where } = AS_PAID_IN[table] ?? { row: 't', where: 'true' };
     const { rows } = await database.query<{ row: string }>(
-      `SELECT t::text AS row FROM tollgate.${table} AS t ORDER BY 1`,
+      `SELECT (${row})::text AS row FROM tollgate.${table} AS t WHERE ${where} ORDER BY 1`,
     );
     all[table] = rows.map(({ row }) => row);
   }
@@ -90,6 +98,11 @@ async function settled(database: Pool, accountId: string): Promise<number> {
   return rows[0]?.n ?? 0;
 }
 
+/** Jobs that wait in the queue. */
+function waitingJobs(): number {
+  return Number(docker('exec', containerOf('redis').Id, 'redis-cli', 'LLEN', 'bull:usage:wait'));
+}
+
 describe('a backup, the end of the installation, and its restoration', () => {
   it('brings back every row, the keys, and the usage that only waited in the queue', async () => {
     const { accountId, apiKey } = await installation.admin().openAccount('5');
@@ -100,13 +113,7 @@ describe('a backup, the end of the installation, and its restoration', () => {
     // While billing is away, usage waits in Redis alone; the backup has to have it too.
     await compose('stop', 'billing');
     expect(await ask(apiKey)).toBe(200);
-    await eventually(async () => {
-      const { rows } = await database.query(
-        "SELECT count(*)::int AS n FROM tollgate.reservation WHERE account_id = $1 AND state = 'closing'",
-        [accountId],
-      );
-      expect(rows[0]?.n).toBe(1);
-    });
+    await eventually(async () => expect(waitingJobs()).toBe(1));
     const before = await rowsOf(database);
     await database.end();
     const file = join(folder, 'backup.tar');

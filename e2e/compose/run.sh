@@ -12,6 +12,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 export COMPOSE_PROJECT_NAME="${COMPOSE_PROJECT_NAME:-tollgate-e2e}"
 export COMPOSE_FILE=docker-compose.yml:e2e/docker-compose.e2e.yml
 export GATEWAY_ADDRESS=127.0.0.1 GATEWAY_PORT="${GATEWAY_PORT:-18080}" ADMIN_PORT="${ADMIN_PORT:-18081}"
+# The gateways are the same as in embedded mode, which gets all twenty thousand: here it is the way to them that is tried.
+export FUZZ_REQUESTS="${FUZZ_REQUESTS:-5000}"
 offline="${COMPOSE_OFFLINE:-../shared/tools/compose-offline}"
 
 if docker info >/dev/null 2>&1 && docker compose version >/dev/null 2>&1; then

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { eventually } from '@tollgate/testing';
 import type { Pool } from 'pg';
 import type { AdminApi } from '../installation/admin-api.js';
-import { violations } from '../installation/ledger-books.js';
+import { ACCOUNTS_WITH_HOLDS, violations } from '../installation/ledger-books.js';
 import { RunningInstallation } from '../installation/running-installation.js';
 import { exchange, open, requestBytes, type RawAnswer, type RawRequest } from './raw-http.js';
 import { CANARY, ScriptedUpstream } from './scripted-upstream.js';
@@ -216,10 +216,9 @@ export class ConformanceBench {
   private async untilNothingIsHeld(accounts: readonly string[]): Promise<void> {
     await eventually(
       async () => {
-        const { rows } = await this.database.query(
-          'SELECT id, held::text FROM tollgate.account WHERE id = ANY($1::uuid[]) AND held <> 0',
-          [accounts],
-        );
+        const { rows } = await this.database.query(`${ACCOUNTS_WITH_HOLDS} AND a.id = ANY($1::uuid[])`, [
+          accounts,
+        ]);
         assert.deepEqual(rows, [], 'accounts with something held');
       },
       BOOKS_TIMEOUT_MS,

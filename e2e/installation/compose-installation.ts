@@ -108,6 +108,10 @@ export class ComposeInstallation implements Installation {
     expectNoLeaks(leaks);
   }
 
+  async audit(): Promise<string> {
+    return docker('exec', containerOf('billing').Id, 'node', 'apps/billing/dist/audit.js');
+  }
+
   logs(): Log[] {
     const ours = containersOf().filter((container) => serviceOf(container) !== 'fake-upstream');
     return ours.map((container) => {

@@ -1,5 +1,9 @@
+import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { inheritedEnvironment } from '@tollgate/runtime';
 import {
   spawnFakeUpstream,
   startInstallation,
@@ -11,6 +15,8 @@ import { Pool } from 'pg';
 import { AdminApi } from './admin-api.js';
 import type { App, Installation } from './installation.js';
 import { LogCanaries, expectNoLeaks, type Log } from './log-canaries.js';
+
+const launcher = fileURLToPath(new URL('../../embedded/dist/main.js', import.meta.url));
 
 export interface StartOptions {
   /** A data folder to start on; a new one if not given. */
@@ -124,6 +130,12 @@ export class EmbeddedInstallation implements Installation {
     const leaks = this.canaries.leaksIn(this.logs());
     await this.launched.remove();
     expectNoLeaks(leaks);
+  }
+
+  async audit(): Promise<string> {
+    const env = { ...inheritedEnvironment(), DATA_DIR: this.dataDir };
+    const { stdout } = await promisify(execFile)(process.execPath, [launcher, 'audit'], { env });
+    return stdout;
   }
 
   logs(): Log[] {

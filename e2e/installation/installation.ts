@@ -35,6 +35,8 @@ export interface Installation {
   stop(): Promise<number | null>;
   /** Starts again what was stopped, with the same data and the same addresses. */
   resume(): Promise<void>;
+  /** What `npm run audit`, or its twin in a container, prints about the books. @throws Error where they are wrong. */
+  audit(): Promise<string>;
   /** What the processes wrote to their logs since this spec file began. */
   logs(): Log[];
   /**

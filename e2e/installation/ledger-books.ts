@@ -3,16 +3,26 @@ import type { Pool } from 'pg';
 /** One account as the ledger has it, in nano-credits. */
 export interface Book {
   readonly posted: bigint;
+  /** By requests whose holds are in Postgres. */
   readonly held: bigint;
+  /** For requests whose holds are in Redis: all of what they may hold, and more. */
+  readonly setAside: bigint;
   readonly floor: bigint;
   readonly transfers: bigint;
   readonly absorbed: bigint;
 }
 
+/** What Postgres has set aside for Redis of an account `a`. */
+const ESCROWS = `(SELECT COALESCE(sum(r.granted - r.used - r.released), 0)::bigint FROM tollgate.reservation r
+  WHERE r.account_id = a.id AND r.kind = 'escrow' AND r.state <> 'closed')`;
+
+/** Accounts of which requests hold something in Postgres. */
+export const ACCOUNTS_WITH_HOLDS = `SELECT a.id FROM tollgate.account a WHERE a.held <> ${ESCROWS}`;
+
 /** Reads an account together with the sum of its transfers, and what was absorbed for it. */
 export async function readBook(database: Pool, accountId: string): Promise<Book> {
   const { rows } = await database.query<Record<keyof Book, string>>(
-    `SELECT a.posted, a.held, a.floor,
+    `SELECT a.posted, a.held - ${ESCROWS} AS held, ${ESCROWS} AS "setAside", a.floor,
             (SELECT COALESCE(sum(CASE WHEN credit_id = a.id THEN amount ELSE -amount END), 0)
                FROM tollgate.transfer WHERE account_id = a.id)::text AS transfers,
             (SELECT COALESCE(sum(t.amount), 0) FROM tollgate.transfer t
@@ -23,10 +33,11 @@ export async function readBook(database: Pool, accountId: string): Promise<Book>
   );
   const [row] = rows;
   if (row === undefined) throw new Error('no such account');
-  const { posted, held, floor, transfers, absorbed } = row;
+  const { posted, held, setAside, floor, transfers, absorbed } = row;
   return {
     posted: BigInt(posted),
     held: BigInt(held),
+    setAside: BigInt(setAside),
     floor: BigInt(floor),
     transfers: BigInt(transfers),
     absorbed: BigInt(absorbed),
@@ -39,8 +50,8 @@ export function watchFloor(database: Pool, accountId: string): { stop: () => Pro
   let below = 0;
   const done = (async () => {
     while (watching) {
-      const { posted, held, floor } = await readBook(database, accountId);
-      if (posted - held < floor) below += 1;
+      const { posted, held, setAside, floor } = await readBook(database, accountId);
+      if (posted - held - setAside < floor) below += 1;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   })();

@@ -52,6 +52,7 @@ export class Launch {
     const database = await this.openDatabase(installation, MasterKey.parse(masterKey));
     const specs = describeProcesses({
       config,
+      dataDir,
       logDir,
       databaseUrl: database.appUrl,
       masterKey,

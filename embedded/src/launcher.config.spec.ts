@@ -16,6 +16,7 @@ describe('the configuration of the launcher', () => {
     ['DEMO_PIECE_DELAY_MS', '-1', 'must be 0 to 10000 milliseconds'],
     ['STATEMENT_TIMEOUT_MS', '1', 'must be 100 to 600000 milliseconds'],
     ['REDIS_URL', 'localhost', 'must be a redis://'],
+    ['HOLD_STORE', 'memory', 'must be postgres or redis'],
     ['DRAIN_DELAY_MS', 'soon', 'must be milliseconds'],
   ])('refuses %s=%s before a process that reads it is started', (name, value, message) => {
     expect(() => load({ [name]: value })).toThrow(`${name}: ${message}`);

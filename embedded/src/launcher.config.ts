@@ -40,6 +40,10 @@ export const launcherConfigSchema = processConfigSchema.extend({
   /** `off`: there is no demo upstream, and a first run makes nothing to try it with. */
   DEMO_UPSTREAM: z.enum(['on', 'off'], 'must be on or off').default('on'),
   ...demoSettings,
+  /** Where holds are: in Postgres, or in the Redis of REDIS_URL. Of the gateway, which judges both again. */
+  HOLD_STORE: z.enum(['postgres', 'redis'], 'must be postgres or redis').default('postgres'),
+  /** Where the gateway keeps its journal; `journal` in the data folder if not set. */
+  JOURNAL_DIR: z.string().optional(),
   /** Of admin, which judges it again. */
   STATEMENT_TIMEOUT_MS: z.coerce
     .number('must be 100 to 600000 milliseconds')

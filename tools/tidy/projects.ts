@@ -27,7 +27,7 @@ export const PROJECTS: readonly Project[] = [
   library('ledger', 'domain', [...PLATFORM, '@tollgate/contracts', '@tollgate/pricing']),
   library('providers', 'domain', [...PLATFORM, '@tollgate/contracts', ...PURE]),
   app('gateway'),
-  app('billing'),
+  app('billing', ['src/audit.ts']),
   app('admin', ['src/operator-reset.ts', 'src/write-openapi.ts']),
   app('migrate'),
   workspace({

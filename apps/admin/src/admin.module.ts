@@ -29,6 +29,10 @@ import { TransfersService } from './credits/transfers.service.js';
 import { DeadLetterReads } from './dead-letters/dead-letter-reads.js';
 import { DeadLettersController } from './dead-letters/dead-letters.controller.js';
 import { DeadLettersService } from './dead-letters/dead-letters.service.js';
+import { AdminPockets } from './escrows/admin-pockets.js';
+import { ADMIN_POCKETS, EscrowReturn } from './escrows/escrow-return.js';
+import { EscrowStopsController } from './escrows/escrow-stops.controller.js';
+import { EscrowStopsService } from './escrows/escrow-stops.service.js';
 import { EtagInterceptor } from './http/etag.js';
 import { Exports } from './http/exports.js';
 import { InputPipe } from './http/input.pipe.js';
@@ -68,6 +72,7 @@ export interface AdminParts {
     UsageController,
     ReportsController,
     DeadLettersController,
+    EscrowStopsController,
     AuditController,
   ],
   providers: [
@@ -76,6 +81,8 @@ export interface AdminParts {
     SettingsService,
     DeadLetterReads,
     DeadLettersService,
+    EscrowReturn,
+    EscrowStopsService,
     PageReader,
     Exports,
     AuditedChanges,
@@ -102,6 +109,7 @@ export class AdminModule implements OnApplicationShutdown {
 
   static with(parts: AdminParts, telemetry: AdminTelemetry): DynamicModule {
     const { config, dataSource, health } = parts;
+    const pockets = config.REDIS_URL === undefined ? null : new AdminPockets(config.REDIS_URL);
     return {
       module: AdminModule,
       providers: [
@@ -109,6 +117,7 @@ export class AdminModule implements OnApplicationShutdown {
         { provide: DataSource, useValue: dataSource },
         { provide: Health, useValue: health },
         { provide: AdminTelemetry, useValue: telemetry },
+        { provide: ADMIN_POCKETS, useValue: pockets },
       ],
     };
   }

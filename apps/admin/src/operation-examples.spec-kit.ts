@@ -99,6 +99,16 @@ async function makeDeadLetter(world: World): Promise<{ id: string; accountId: st
   return { id: rows[0].id, accountId };
 }
 
+/** A stop of an account whose books are right again. */
+async function makeEscrowStop({ admin }: World): Promise<string> {
+  const { rows } = await admin.owner.query(
+    `INSERT INTO tollgate.escrow_stop (account_id, violations)
+     VALUES ($1, '[{"invariant": "i", "ref": "r", "detail": "d"}]') RETURNING id`,
+    [await openAccount(admin)],
+  );
+  return rows[0].id;
+}
+
 async function makeOperatorToken({ admin }: World): Promise<string> {
   return (await make(admin, '/operator-tokens', { name: `operator ${randomUUID()}` })).id;
 }
@@ -149,6 +159,12 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
   topUpAccount: {
     action: 'credits.top_up',
     prepare: async (world) => ({ ...(await ofAccount(world)), body: { amount: '5' } }),
+  },
+  listEscrowStops: { prepare: async () => NOTHING },
+  readEscrowStop: { prepare: async (world) => ({ params: { id: await makeEscrowStop(world) } }) },
+  clearEscrowStop: {
+    action: 'escrow_stop.clear',
+    prepare: async (world) => ({ params: { id: await makeEscrowStop(world) }, body: { note: 'set right' } }),
   },
   adjustAccount: {
     action: 'credits.grant',
@@ -264,6 +280,13 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
   replayDeadLetters: {
     action: 'dead_letter.replay',
     prepare: async (world) => ({ body: { accountId: (await makeDeadLetter(world)).accountId } }),
+  },
+  correctDeadLetter: {
+    action: 'dead_letter.correct',
+    prepare: async (world) => ({
+      params: { id: (await makeDeadLetter(world)).id },
+      body: { event: { units: { input: 1 } }, note: 'counted by hand' },
+    }),
   },
   discardDeadLetter: {
     action: 'dead_letter.discard',

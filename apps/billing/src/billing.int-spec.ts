@@ -120,11 +120,11 @@ describe('billing', () => {
 
   it('never acknowledges a job of a contract version that it does not know', async () => {
     const later = event();
-    await add([later], 2);
+    await add([later], 3);
     await eventually(async () => {
       const [job] = await queue.getJobs(['delayed']);
       expect(job?.attemptsMade).toBeGreaterThan(0);
-      expect(job?.data).toMatchObject({ version: 2 });
+      expect(job?.data).toMatchObject({ version: 3 });
     });
     expect(await debitOf(later.requestId)).toBeNull();
     expect(await quarantined(later.requestId)).toBeNull();

@@ -8,8 +8,15 @@ import { BILLING_CONTEXT, BILLING_POOL, type BillingContext } from './billing-co
 import { UsageEventProcessor } from './settlement/usage-event.processor.js';
 import { UsageSettlement } from './settlement/usage-settlement.js';
 import { ExpiredHolds } from './sweeping/expired-holds.js';
+import { ExpiredPocketHolds } from './sweeping/expired-pocket-holds.js';
+import { POCKETS, openPockets } from './sweeping/pockets.js';
+import { ReturningEscrows } from './sweeping/returning-escrows.js';
+import { SweptRequests } from './sweeping/swept-requests.js';
+import { BooksCheck } from './reconciling/books-check.js';
+import { DriftedPockets } from './reconciling/drifted-pockets.js';
 import { BacklogWatch } from './telemetry/backlog-watch.js';
-import { LedgerCheck } from './telemetry/ledger-check.js';
+import { DayCloses } from './upkeep/day-closes.js';
+import { EndedHolds } from './upkeep/ended-holds.js';
 import { UsageMonths } from './upkeep/usage-months.js';
 
 const POOL_CONNECTIONS_MAX = 4;
@@ -39,10 +46,17 @@ export class BillingModule implements OnApplicationShutdown {
         { provide: BILLING_POOL, useFactory: () => openPool(context) },
         UsageSettlement,
         UsageEventProcessor,
+        { provide: POCKETS, useFactory: () => openPockets(context) },
+        SweptRequests,
         ExpiredHolds,
+        ExpiredPocketHolds,
+        ReturningEscrows,
+        BooksCheck,
+        DriftedPockets,
         UsageMonths,
+        DayCloses,
+        EndedHolds,
         BacklogWatch,
-        LedgerCheck,
       ],
     };
   }

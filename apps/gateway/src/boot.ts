@@ -24,10 +24,14 @@ import { OpenAiErrorFilter } from './http/openai-error.filter.js';
 import { readBodiesAsBuffers } from './http/request-body.js';
 import { addAnswerHeaders, answerHeaders } from './http/response-head.js';
 import { LiveHolds } from './hold/live-holds.js';
+import { GATEWAY_JOURNAL, JOURNAL_CHECK } from './gateway-journal.js';
+import type { JournalCheck } from './journal/journal-check.js';
+import type { Journal } from './journal/journal.js';
 import { InFlightLimit } from './limits/in-flight-limit.js';
 import { EVENT_BUFFER_MAX, UsagePublisher } from './metering/usage-publisher.js';
 import { GatewayError } from './relay/gateway-errors.js';
 import { GatewayMetrics } from './telemetry/gateway-metrics.js';
+import type { JournalFigures } from './telemetry/journal-metrics.js';
 import { Telemetry } from './telemetry/telemetry.js';
 
 const PROCESS_NAME = 'gateway';
@@ -82,12 +86,29 @@ function refuseMetrics(reason: 'unauthorized' | 'hidden', { method, url }: Fasti
 /** What the parts hold is asked for with each scrape. */
 function watchParts(metrics: GatewayMetrics, app: NestFastifyApplication): void {
   const [limit, holds, publisher] = [app.get(InFlightLimit), app.get(LiveHolds), app.get(UsagePublisher)];
+  const journal: Journal | null = app.get(GATEWAY_JOURNAL);
+  const check: JournalCheck | null = app.get(JOURNAL_CHECK);
   metrics.watch({
     requestsInFlight: () => limit.inFlight,
     liveHolds: () => holds.count,
     bufferedEvents: () => publisher.bufferedEvents,
     bufferedEventsMax: EVENT_BUFFER_MAX,
+    journal: () => figuresOf(journal, check),
   });
+}
+
+function figuresOf(journal: Journal | null, check: JournalCheck | null): JournalFigures | null {
+  if (journal === null || check === null) return null;
+  const { book, isWritable } = journal;
+  return {
+    isWritable,
+    segments: book.segmentCount,
+    bytes: book.bytes,
+    unknownEvents: book.unknownEvents,
+    oldestUnknownSeconds: book.oldestUnknownMs / 1_000,
+    adoptedFolders: check.adoptedFolders,
+    damagedLines: check.damagedLines,
+  };
 }
 
 function createAdapter(errors: OpenAiErrorFilter): FastifyAdapter {
@@ -95,6 +116,8 @@ function createAdapter(errors: OpenAiErrorFilter): FastifyAdapter {
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     forceCloseConnections: 'idle',
+    // What still comes on open connections is refused in OpenAI's form, as whatever else cannot be served.
+    return503OnClosing: false,
     http: HTTP_SERVER_OPTIONS,
     rewriteUrl,
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },

@@ -20,3 +20,15 @@ describe('DIALECT_HOSTS', () => {
     expect(() => load('a.example=klingon')).toThrow('DIALECT_HOSTS: "a.example=klingon" is not host=dialect');
   });
 });
+
+describe('HOLD_STORE', () => {
+  it('is Postgres unless told, and is Redis only where there is one', () => {
+    const settings = { DATABASE_URL: 'postgres://app@127.0.0.1/tollgate', MASTER_KEY: 'x' };
+    expect(loadConfig(gatewayConfigSchema, settings).HOLD_STORE).toBe('postgres');
+    const inRedis = { ...settings, HOLD_STORE: 'redis' };
+    expect(loadConfig(gatewayConfigSchema, { ...inRedis, REDIS_URL: 'redis://redis' }).HOLD_STORE).toBe(
+      'redis',
+    );
+    expect(() => loadConfig(gatewayConfigSchema, inRedis)).toThrow('HOLD_STORE: redis needs REDIS_URL');
+  });
+});

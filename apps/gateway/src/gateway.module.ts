@@ -1,7 +1,6 @@
-import { BullModule, getQueueToken } from '@nestjs/bullmq';
+import { BullModule } from '@nestjs/bullmq';
 import { Module, type DynamicModule, type Provider } from '@nestjs/common';
-import { USAGE_JOB_OPTIONS, USAGE_QUEUE, type UsageJob } from '@tollgate/contracts';
-import { PostgresHoldStore, SettlementMetrics, poolSql, settleBatch } from '@tollgate/ledger';
+import { USAGE_JOB_OPTIONS, USAGE_QUEUE } from '@tollgate/contracts';
 import {
   assertMasterKey,
   assertSchemaVersion,
@@ -11,11 +10,13 @@ import {
   readCatalogVersion,
 } from '@tollgate/persistence';
 import { MasterKey, connectQueues } from '@tollgate/runtime';
-import type { Queue } from 'bullmq';
 import type { Pool } from 'pg';
 import { CallerCache } from './auth/caller-cache.js';
 import { DialectChoice } from './dialects/dialect-choice.js';
-import { GATEWAY_CONTEXT, GATEWAY_POOL, GatewayLife, type GatewayContext } from './gateway-life.js';
+import { GATEWAY_CONTEXT, GATEWAY_POOL, type GatewayContext } from './gateway-context.js';
+import { HOLD_PROVIDERS } from './gateway-holds.js';
+import { PUBLISHING_PROVIDERS } from './gateway-journal.js';
+import { GatewayLife } from './gateway-life.js';
 import { LiveHolds } from './hold/live-holds.js';
 import { ChatCompletionsController } from './http/chat-completions.controller.js';
 import { CompletionsController } from './http/completions.controller.js';
@@ -136,37 +137,8 @@ const PROVIDERS: Provider[] = [
     inject: [GATEWAY_CONTEXT],
     useFactory: ({ config }: GatewayContext) => new DialectChoice(config.DIALECT_HOSTS),
   },
-  {
-    provide: PostgresHoldStore,
-    inject: [GATEWAY_POOL],
-    useFactory: (pool: Pool) => new PostgresHoldStore(pool),
-  },
-  {
-    provide: LiveHolds,
-    inject: [PostgresHoldStore, GATEWAY_CONTEXT],
-    useFactory: (store: PostgresHoldStore, { logger, metrics }: GatewayContext) =>
-      new LiveHolds(store, logger, metrics),
-  },
-  {
-    provide: UsagePublisher,
-    inject: [getQueueToken(USAGE_QUEUE), GATEWAY_POOL, LiveHolds, GATEWAY_CONTEXT],
-    useFactory: (queue: Queue<UsageJob>, pool: Pool, holds: LiveHolds, context: GatewayContext) => {
-      const { logger, metrics, processMetrics } = context;
-      const settlements = new SettlementMetrics(processMetrics);
-      // An error that nobody hears BullMQ writes to standard error as it is.
-      queue.on('error', (error) => logger.warn({ err: error }, 'the queue could not be reached'));
-      return new UsagePublisher({
-        queue,
-        logger,
-        settleDirectly: async (events) => {
-          settlements.count(await settleBatch(poolSql(pool), events));
-        },
-        counts: metrics.events,
-        onAccepted: (events) =>
-          holds.close(events.map(({ requestId, costNano }) => ({ requestId, costNano: BigInt(costNano) }))),
-      });
-    },
-  },
+  ...HOLD_PROVIDERS,
+  ...PUBLISHING_PROVIDERS,
   {
     provide: ConnectionPools,
     inject: [GATEWAY_CONTEXT],

@@ -53,8 +53,13 @@ export class GatewayBench {
     await this.owner.connect();
   }
 
-  async stop(): Promise<void> {
+  /** As SIGTERM does. */
+  async stopGateway(): Promise<void> {
     await this.gateway?.app.close();
+  }
+
+  async stop(): Promise<void> {
+    await this.stopGateway();
     await Promise.all([this.upstream?.stop(), this.spare?.stop(), this.owner?.end()]);
     await this.database?.drop();
   }

@@ -1,13 +1,9 @@
-import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { inheritedEnvironment } from '@tollgate/runtime';
 import { dataDirOf } from '../data-folder/data-dir.js';
 import { assertNoUnfinishedRestore } from '../data-folder/restore-record.js';
 import { loadSecrets } from '../data-folder/secrets.js';
 import { visitDatabase } from '../database/visit-database.js';
+import { runAppCommand } from './app-command.js';
 import type { CommandConfig } from './command.config.js';
-
-const ENTRY = new URL('../../../apps/admin/dist/operator-reset.js', import.meta.url);
 
 /**
  * `npm run operator:reset`: runs admin's own command on the embedded database, with the arguments that it got. Answers
@@ -35,12 +31,6 @@ function runReset(options: {
   masterKey: string;
 }): Promise<number> {
   const { words, databaseUrl, masterKey } = options;
-  const child = spawn(process.execPath, ['--enable-source-maps', fileURLToPath(ENTRY), ...words], {
-    env: { ...inheritedEnvironment(), DATABASE_URL: databaseUrl, MASTER_KEY: masterKey },
-    stdio: 'inherit',
-  });
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('exit', (code) => resolve(code ?? 1));
-  });
+  const environment = { DATABASE_URL: databaseUrl, MASTER_KEY: masterKey };
+  return runAppCommand({ entry: 'apps/admin/dist/operator-reset.js', words, environment });
 }

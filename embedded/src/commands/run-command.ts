@@ -1,12 +1,13 @@
 import { loadConfig } from '@tollgate/runtime';
 import { explain, runLauncher } from '../run-launcher.js';
+import { auditCommand } from './audit-command.js';
 import { backupCommand, restoreCommand } from './backup-commands.js';
 import { commandConfigSchema } from './command.config.js';
 import { resetCommand } from './reset-command.js';
 
 /**
- * Runs what the words of the command line ask for: `backup FILE`, `restore FILE`, `operator:reset …`, the
- * installation itself if there are none, or for developers with `dev`.
+ * Runs what the words of the command line ask for: `backup FILE`, `restore FILE`, `operator:reset …`, `audit`,
+ * the installation itself if there are none, or for developers with `dev`.
  */
 export async function runCommand(words: readonly string[]): Promise<void> {
   const [command, ...rest] = words;
@@ -32,8 +33,10 @@ async function run(command: string, words: readonly string[]): Promise<number> {
       return 0;
     case 'operator:reset':
       return resetCommand({ config, words });
+    case 'audit':
+      return auditCommand({ config, words });
     default:
-      process.stderr.write(`There is no command ${command}: backup, restore, operator:reset.\n`);
+      process.stderr.write(`There is no command ${command}: backup, restore, operator:reset, audit.\n`);
       return 1;
   }
 }

@@ -5,6 +5,7 @@ import { describeProcesses, type ProcessSpecs } from './process-specs.js';
 const describeWith = (environment: Record<string, string>): ProcessSpecs =>
   describeProcesses({
     config: loadConfig(launcherConfigSchema, environment),
+    dataDir: '/data',
     logDir: '/logs',
     databaseUrl: 'postgres://x',
     masterKey: 'k',
@@ -17,6 +18,19 @@ describe('the processes of an installation', () => {
     expect(gateway).toMatchObject({ origin: 'http://127.0.0.1:8080', environment: { HOST: '0.0.0.0' } });
     expect(demoUpstream?.environment['HOST']).toBe('127.0.0.1');
     expect(describeWith({ HOST: '10.0.0.7' }).demoUpstream?.origin).toBe('http://127.0.0.1:8083');
+  });
+
+  it('keep the journal in the data folder, and holds in Postgres, unless told', () => {
+    expect(describeWith({}).gateway.environment).toMatchObject({
+      JOURNAL_DIR: '/data/journal',
+      HOLD_STORE: 'postgres',
+    });
+    const told = describeWith({
+      JOURNAL_DIR: '/elsewhere',
+      HOLD_STORE: 'redis',
+      REDIS_URL: 'redis://r:6379',
+    });
+    expect(told.gateway.environment).toMatchObject({ JOURNAL_DIR: '/elsewhere', HOLD_STORE: 'redis' });
   });
 
   it('have no demo upstream where it is switched off', () => {

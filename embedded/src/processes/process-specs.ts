@@ -25,12 +25,13 @@ export interface ProcessSpecs {
 /** Describes the processes: what each one runs, and what it gets to know. */
 export function describeProcesses(installation: {
   config: LauncherConfig;
+  dataDir: string;
   logDir: string;
   databaseUrl: string;
   masterKey: string;
   report: (message: string) => void;
 }): ProcessSpecs {
-  const { config, logDir, databaseUrl, masterKey, report } = installation;
+  const { config, dataDir, logDir, databaseUrl, masterKey, report } = installation;
   const specify = (
     name: string,
     port: number,
@@ -73,7 +74,11 @@ export function describeProcesses(installation: {
     }),
     gateway: specify('gateway', config.GATEWAY_PORT, {
       entry: appEntry('gateway'),
-      environment: app,
+      environment: {
+        ...app,
+        HOLD_STORE: config.HOLD_STORE,
+        JOURNAL_DIR: config.JOURNAL_DIR ?? join(dataDir, 'journal'),
+      },
       drainTimeoutMs: GATEWAY_DRAIN_TIMEOUT_MS,
     }),
   };

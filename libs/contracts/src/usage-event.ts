@@ -41,6 +41,10 @@ export const usageEventSchema = z.strictObject({
   firstByteMs: milliseconds.nullable(),
   totalMs: milliseconds,
   finishedAt: z.iso.datetime(),
+  /** The escrow that the request's hold drew on last; absent: its own hold in Postgres only. */
+  escrowId: z.uuid().optional(),
+  /** What the request would have been had it ended there: it counts until the true event comes, which always wins. */
+  swept: z.literal(true).optional(),
 });
 
 export type UsageEvent = z.infer<typeof usageEventSchema>;

@@ -1,6 +1,12 @@
-import { UnknownUsageJobVersionError, parseUsageJob, usageRetryDelayMs } from './usage-queue.js';
+import type { UsageEvent } from './usage-event.js';
+import {
+  UnknownUsageJobVersionError,
+  parseUsageJob,
+  usageJobVersion,
+  usageRetryDelayMs,
+} from './usage-queue.js';
 
-const event = {
+const event: UsageEvent = {
   requestId: '01a1fda0-4c5f-73af-a490-1e71198512a9',
   accountId: '01a1fda0-4c5f-73af-a490-1e71198512a9',
   apiKeyId: '01a1fda0-4c5f-73af-a490-1e71198512a9',
@@ -27,6 +33,18 @@ describe('parseUsageJob', () => {
       malformed: [],
       traces: new Map(),
     });
+  });
+
+  it('reads events that name an escrow or are swept', () => {
+    const events = [
+      { ...event, escrowId: event.accountId },
+      { ...event, swept: true },
+    ];
+    expect(parseUsageJob({ version: 2, events }).events).toEqual(events);
+  });
+
+  it.each([{ escrowId: 'e' }, { swept: false }])('sets aside an event with %j', (members) => {
+    expect(parseUsageJob({ version: 2, events: [{ ...event, ...members }] }).malformed).toHaveLength(1);
   });
 
   it('reads which requests are traced', () => {
@@ -62,8 +80,17 @@ describe('parseUsageJob', () => {
     expect(parsed.malformed).toEqual([{ body: bad, reason: expect.any(String) }]);
   });
 
-  it.each([{ version: 2, events: [] }, { events: [] }, {}, null, 'text'])('does not know %j', (data) => {
+  it.each([{ version: 3, events: [] }, { events: [] }, {}, null, 'text'])('does not know %j', (data) => {
     expect(() => parseUsageJob(data)).toThrow(UnknownUsageJobVersionError);
+  });
+});
+
+describe('usageJobVersion', () => {
+  it('is the first unless an event says what the build before cannot read', () => {
+    expect(usageJobVersion([])).toBe(1);
+    expect(usageJobVersion([event, event])).toBe(1);
+    expect(usageJobVersion([event, { ...event, escrowId: event.accountId }])).toBe(2);
+    expect(usageJobVersion([{ ...event, swept: true }])).toBe(2);
   });
 });
 

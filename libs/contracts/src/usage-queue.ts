@@ -7,15 +7,27 @@ export const USAGE_QUEUE = 'usage';
 /** Name of the jobs in it. */
 export const USAGE_JOB = 'usage-batch';
 
-/** The version of `UsageJob` that this build writes and reads. */
+/** The version of `UsageJob` that every build reads. */
 export const USAGE_JOB_VERSION = 1;
+
+/** Versions of `UsageJob` that this build reads. Events of the second may name an escrow or be swept. */
+export const USAGE_JOB_VERSIONS = [1, 2] as const;
+export type UsageJobVersion = (typeof USAGE_JOB_VERSIONS)[number];
+
+/**
+ * The version that a job with these events has: the lowest that can say what is in it, so that a worker of the build before
+ * takes all that it understands and leaves the rest to one of this build.
+ */
+export function usageJobVersion(events: readonly UsageEvent[]): UsageJobVersion {
+  return events.some(({ escrowId, swept }) => escrowId !== undefined || swept !== undefined) ? 2 : 1;
+}
 
 /** Events that one job carries at most. */
 export const USAGE_JOB_EVENTS_MAX = 200;
 
 /** A batch of usage events. The ids of jobs are made fresh for each add: the ledger's unique key is what deduplicates. */
 export interface UsageJob {
-  readonly version: typeof USAGE_JOB_VERSION;
+  readonly version: UsageJobVersion;
   readonly events: readonly UsageEvent[];
   /**
    * W3C `traceparent` by request id, of those requests only whose trace is recorded. It stands beside the events and not in
@@ -50,10 +62,10 @@ export interface ParsedUsageJob {
  */
 export function parseUsageJob(data: unknown): ParsedUsageJob {
   const envelope = envelopeSchema.safeParse(data);
-  if (!envelope.success || envelope.data.version !== USAGE_JOB_VERSION) {
+  if (!envelope.success || !USAGE_JOB_VERSIONS.some((version) => version === envelope.data.version)) {
     const version = envelope.success ? JSON.stringify(envelope.data.version) : 'none';
     throw new UnknownUsageJobVersionError(
-      `usage job of contract version ${version}; this build reads version ${String(USAGE_JOB_VERSION)}`,
+      `usage job of contract version ${version}; this build reads ${USAGE_JOB_VERSIONS.join(' and ')}`,
     );
   }
   const traces = new Map(Object.entries(envelope.data.traces));

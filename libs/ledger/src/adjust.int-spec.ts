@@ -1,10 +1,11 @@
-import { createDataSource } from '@tollgate/persistence';
-import { createTestDatabase, type TestDatabase } from '@tollgate/testing';
+import { createDataSource, listenForChanges } from '@tollgate/persistence';
+import { createTestDatabase, eventually, type TestDatabase } from '@tollgate/testing';
 import { v7 as uuidv7 } from 'uuid';
 import { adjust, type Adjustment } from './adjust.js';
 import { getBalance } from './balance.js';
-import { LedgerBench } from './ledger.spec-kit.js';
+import { LedgerBench, usageEvent } from './ledger.spec-kit.js';
 import { PostgresHoldStore } from './postgres-hold-store.js';
+import { settleBatch } from './settle-batch.js';
 
 // Real: Postgres, as the application role.
 
@@ -210,6 +211,26 @@ describe('in a transaction', () => {
     await expect(rolledBack).rejects.toThrow('the rest failed');
     await dataSource.destroy();
     expect(await bench.account(accountId)).toMatchObject({ posted: 0n, seq: 0n });
+  });
+});
+
+describe('gateways', () => {
+  it('are told at once when credits come in, and of nothing else that moves', async () => {
+    const accountId = await bench.newAccount(100n);
+    const tables: (string | null)[] = [];
+    const listener = await listenForChanges({
+      url: database.appUrl,
+      onChange: ({ table }) => void tables.push(table),
+    });
+    await adjust(bench.sql, { kind: 'refund', refId: uuidv7(), accountId, amountNano: -1n });
+    await adjust(bench.sql, { kind: 'adjustment', refId: uuidv7(), accountId, amountNano: -1n });
+    await settleBatch(bench.sql, [usageEvent(accountId, 5n), usageEvent(accountId, 5n, { swept: true })]);
+    await adjust(bench.sql, topUp(accountId, 5n));
+    await eventually(async () => expect(tables).toEqual(['balance']));
+    await adjust(bench.sql, { kind: 'grant', refId: uuidv7(), accountId, amountNano: 1n });
+    await adjust(bench.sql, { kind: 'adjustment', refId: uuidv7(), accountId, amountNano: 1n });
+    await eventually(async () => expect(tables).toEqual(['balance', 'balance', 'balance']));
+    await listener.close();
   });
 });
 

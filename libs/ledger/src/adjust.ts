@@ -41,7 +41,7 @@ export type AdjustResult =
 /** Books money that is not usage. May be part of a transaction; then it keeps the account's row lock until its end. */
 export async function adjust(sql: Sql, adjustment: Adjustment): Promise<AdjustResult> {
   const { kind, refId, accountId, amountNano, reference = null, note = null } = adjustment;
-  const [row] = await sql('SELECT * FROM tollgate.adjust($1, $2, $3, $4, $5, $6)', [
+  const rows = await sql('SELECT * FROM tollgate.adjust($1, $2, $3, $4, $5, $6)', [
     kind,
     refId,
     accountId,
@@ -49,6 +49,11 @@ export async function adjust(sql: Sql, adjustment: Adjustment): Promise<AdjustRe
     reference,
     note,
   ]);
+  return toAdjustResult(rows);
+}
+
+/** The one row that `tollgate.adjust` answers, and what goes like it. */
+export function toAdjustResult([row]: readonly Row[]): AdjustResult {
   assert(row !== undefined, 'adjust answers one row');
   const outcome = readText(row, 'outcome');
   switch (outcome) {

@@ -8,6 +8,11 @@ export const BUSY = Symbol('busy');
 /** How a call treats accounts that are locked: it waits up to so long for each, or leaves their items BUSY. */
 export type LockWait = { readonly lockTimeoutMs: number } | 'skip';
 
+/** The two parameters that say so to a function that locks accounts. */
+export function lockParameters(wait: LockWait): [number | null, boolean] {
+  return wait === 'skip' ? [null, true] : [wait.lockTimeoutMs, false];
+}
+
 /** One statement for many items. Answers each item, in the same order. */
 export type BatchCall<Item, Result> = (
   items: readonly Item[],

@@ -13,11 +13,22 @@ export class CostCheck {
 
   /** What is wrong with the cost of an event, or null. Rejects where the database does not answer. */
   async problemOf(sql: Sql, event: UsageEvent): Promise<'unknown_price' | 'cost_mismatch' | null> {
-    const price = await this.findPrice(sql, event.priceId);
-    if (price === null) return 'unknown_price';
-    const { units, multiplierPpm, billable } = event;
-    const costNano = billable ? computeCost({ price, units, multiplierPpm }) : 0n;
-    return costNano === BigInt(event.costNano) ? null : 'cost_mismatch';
+    const costNano = await this.costOf(sql, event);
+    if (costNano === null) return 'unknown_price';
+    // What is swept costs at most its hold, and so perhaps less than was delivered.
+    const isSound =
+      event.swept === true ? BigInt(event.costNano) <= costNano : BigInt(event.costNano) === costNano;
+    return isSound ? null : 'cost_mismatch';
+  }
+
+  /** What the event's units cost at its pinned price, in nano-credits; null if there is no such price. */
+  async costOf(
+    sql: Sql,
+    { priceId, units, multiplierPpm, billable }: Omit<UsageEvent, 'costNano'>,
+  ): Promise<bigint | null> {
+    const price = await this.findPrice(sql, priceId);
+    if (price === null) return null;
+    return billable ? computeCost({ price, units, multiplierPpm }) : 0n;
   }
 
   private async findPrice(sql: Sql, priceId: string): Promise<Price | null> {

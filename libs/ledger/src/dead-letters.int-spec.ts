@@ -101,7 +101,7 @@ async function lettersOf(requestId: string): Promise<string[]> {
 async function closedHold(event: UsageEvent, totalNano: bigint): Promise<void> {
   const { requestId, accountId, costNano } = event;
   expect(await store.hold({ requestId, accountId, totalNano })).toMatchObject({ outcome: 'held' });
-  await store.close(requestId, BigInt(costNano));
+  await store.close(requestId, accountId, BigInt(costNano));
 }
 
 describe('a replay', () => {
@@ -221,7 +221,7 @@ describe('discarding', () => {
     await store.hold({ requestId, accountId, totalNano: 50n });
     const id = await quarantine(event);
     expect(await discard(id)).toEqual({ outcome: 'request_runs' });
-    await store.close(requestId, 30n);
+    await store.close(requestId, accountId, 30n);
     expect(await discard(id)).toEqual({ outcome: 'discarded', freedNano: 30n });
   });
 
@@ -338,7 +338,7 @@ describe('any history of dead letters', () => {
             totalNano: BigInt(told[index]?.held ?? 0),
             leastNano: 0n,
           });
-          if (told[index]?.closes) await store.close(requestId, BigInt(event.costNano));
+          if (told[index]?.closes) await store.close(requestId, event.accountId, BigInt(event.costNano));
           letters.push([await quarantine(event), await quarantine(other)]);
         }
         for (const step of steps) {

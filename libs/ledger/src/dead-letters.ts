@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { usageEventSchema } from '@tollgate/contracts';
+import { usageEventSchema, type UsageEvent } from '@tollgate/contracts';
 import type { CostCheck } from './cost-check.js';
 import type { Settlement } from './settle-batch.js';
 import { settleUsage } from './settle-usage.js';
@@ -19,6 +19,11 @@ export type ReplayResult =
   | { readonly outcome: 'discarded' }
   | { readonly outcome: 'unknown' };
 
+/** What an operator says instead of an event that cannot be right. */
+export type UsageCorrection = Partial<
+  Pick<UsageEvent, 'accountId' | 'priceId' | 'multiplierPpm' | 'units' | 'billable' | 'totalMs'>
+>;
+
 export type DiscardResult =
   /** What the request's hold had still set aside, in nano-credits. */
   | { readonly outcome: 'discarded'; readonly freedNano: bigint }
@@ -32,7 +37,24 @@ export type DiscardResult =
  * `sql` must be inside a transaction, all of it on one connection: the dead letter and the account stay locked until its
  * end, and whatever fails takes everything with it.
  */
-export async function replayDeadLetter(sql: Sql, costs: CostCheck, id: string): Promise<ReplayResult> {
+export function replayDeadLetter(sql: Sql, costs: CostCheck, id: string): Promise<ReplayResult> {
+  return settleLetter(sql, costs, { id, correction: null });
+}
+
+/** Does the same with an event in which the correction stands; its cost is reckoned from the price again. */
+export function correctDeadLetter(
+  sql: Sql,
+  costs: CostCheck,
+  corrected: { readonly id: string; readonly correction: UsageCorrection },
+): Promise<ReplayResult> {
+  return settleLetter(sql, costs, corrected);
+}
+
+async function settleLetter(
+  sql: Sql,
+  costs: CostCheck,
+  { id, correction }: { readonly id: string; readonly correction: UsageCorrection | null },
+): Promise<ReplayResult> {
   const [lock] = await sql('SELECT tollgate.open_dead_letter($1) AS open', [id]);
   assert(lock !== undefined);
   if (lock['open'] === null) return { outcome: 'unknown' };
@@ -40,7 +62,8 @@ export async function replayDeadLetter(sql: Sql, costs: CostCheck, id: string): 
   const [letter] = await sql(DEAD_LETTER, [id]);
   assert(letter !== undefined, 'a locked dead letter exists');
   const current = readText(letter, 'reason');
-  const settlement = await settleAgain(sql, costs, letter['body']);
+  const event = await readEvent(sql, costs, { body: letter['body'], correction });
+  const settlement = event === null ? null : await settleAgain(sql, costs, event);
   if (settlement === null) return { outcome: 'quarantined', reason: current, isNews: false };
   const { outcome, reason, chargedNano, absorbedNano } = settlement;
   const isNews = outcome !== 'quarantined' || reason !== current;
@@ -93,12 +116,24 @@ async function readResolution(sql: Sql, id: string): Promise<ReplayResult> {
   return { outcome, chargedNano, absorbedNano: readBigint(row, 'absorbed'), isNews: false };
 }
 
-/** Null for what is no usage event. An event that fails again leaves no second dead letter behind. */
-async function settleAgain(sql: Sql, costs: CostCheck, body: unknown): Promise<Settlement | null> {
-  const event = usageEventSchema.safeParse(body);
-  if (!event.success) return null;
+/** Null for what is no usage event. */
+async function readEvent(
+  sql: Sql,
+  costs: CostCheck,
+  { body, correction }: { readonly body: unknown; readonly correction: UsageCorrection | null },
+): Promise<UsageEvent | null> {
+  if (correction === null || typeof body !== 'object') return usageEventSchema.safeParse(body).data ?? null;
+  const event = usageEventSchema.safeParse({ ...body, ...correction, costNano: '0' }).data;
+  if (event === undefined) return null;
+  // Without a price it is told so when it is settled.
+  const costNano = (await costs.costOf(sql, event)) ?? 0n;
+  return { ...event, costNano: costNano.toString() };
+}
+
+/** An event that fails again leaves no second dead letter behind. */
+async function settleAgain(sql: Sql, costs: CostCheck, event: UsageEvent): Promise<Settlement> {
   await sql('SAVEPOINT replay');
-  const [settlement] = await settleUsage(withSavepoints(sql), costs, [event.data]);
+  const [settlement] = await settleUsage(withSavepoints(sql), costs, [event]);
   assert(settlement !== undefined, 'one event has one settlement');
   if (settlement.outcome === 'quarantined') await sql('ROLLBACK TO SAVEPOINT replay');
   return settlement;

@@ -1,7 +1,8 @@
 import { createTestDatabase, type TestDatabase } from '@tollgate/testing';
 import { expireHolds } from './expire-holds.js';
-import { LedgerBench, requestIds } from './ledger.spec-kit.js';
+import { LedgerBench, openOnes, requestIds, touches, usageEvent } from './ledger.spec-kit.js';
 import { PostgresHoldStore } from './postgres-hold-store.js';
+import { settleBatch } from './settle-batch.js';
 
 // Real: Postgres, as the application role.
 
@@ -49,7 +50,7 @@ describe('expireHolds', () => {
     expect(expired.map(({ requestId }) => requestId).sort()).toEqual([first, second]);
     expect(expired[0]).toMatchObject({ accountId, amountNano: 10n });
     expect(await bench.account(accountId)).toMatchObject({ held: 10n });
-    expect(await store.touch(ids)).toEqual(new Set([third]));
+    expect(openOnes(await store.touch(touches(accountId, ids)))).toEqual(new Set([third]));
     expect(await expireHolds(bench.sql, 100)).toEqual([]);
   });
 
@@ -65,7 +66,7 @@ describe('expireHolds', () => {
   it('leaves a hold alone that was renewed in time', async () => {
     const { accountId, ids } = await newHolds(1, 10n);
     await overdue(ids);
-    await store.touch(ids);
+    await store.touch(touches(accountId, ids));
     expect(await expireHolds(bench.sql, 100)).toEqual([]);
     expect(await bench.account(accountId)).toMatchObject({ held: 10n });
     await overdue(ids);
@@ -88,10 +89,13 @@ describe('expireHolds', () => {
         (made) => made.ids,
       );
       await overdue(ids);
-      const stores = ids.map((id) => ({ id, touching: new PostgresHoldStore(bench.app).touch([id]) }));
+      const stores = ids.map((id) => ({
+        id,
+        touching: new PostgresHoldStore(bench.app).touch(touches(id, [id])),
+      }));
       await Promise.all(Array.from({ length: 4 }, () => expireHolds(bench.sql, 100)));
       for (const { id, touching } of stores) {
-        if (!(await touching).has(id)) continue;
+        if ((await touching).get(id) !== 'open') continue;
         const open = await bench.sql(`SELECT state FROM tollgate.reservation WHERE id = $1`, [id]);
         expect(open).toEqual([{ state: 'open' }]);
       }
@@ -104,5 +108,56 @@ describe('expireHolds', () => {
     await Promise.all(Array.from({ length: 8 }, () => expireHolds(bench.sql, 100)));
     await expireHolds(bench.sql, 100);
     expect(await bench.account(accountId)).toMatchObject({ held: 0n });
+  });
+});
+
+describe('expireHolds, for requests that were over', () => {
+  /** A hold that was closed at 4 of its 10 nano-credits, and whose usage has not come. */
+  async function finished(checkpointNano: bigint | null = null) {
+    const { accountId, ids } = await newHolds(1, 10n);
+    const [requestId = ''] = ids;
+    if (checkpointNano !== null) {
+      const checkpoint = usageEvent(accountId, checkpointNano, { requestId, swept: true });
+      await store.touch([{ requestId, accountId, checkpoint }]);
+    }
+    await store.close(requestId, accountId, 4n);
+    expect(await bench.account(accountId)).toMatchObject({ held: 4n });
+    return { accountId, requestId };
+  }
+
+  it('frees what they keep if their usage does not come for five minutes', async () => {
+    const { accountId, requestId } = await finished();
+    await overdue([requestId], 290);
+    expect(await expireHolds(bench.sql, 100)).toEqual([]);
+    await overdue([requestId], 301);
+    expect(await expireHolds(bench.sql, 100, { queueClearUntil: new Date(Date.now() - 10_000) })).toEqual([]);
+    expect(await expireHolds(bench.sql, 100)).toEqual([
+      { requestId, accountId, amountNano: 4n, checkpoint: null, wasOver: true },
+    ]);
+    expect(await bench.account(accountId)).toMatchObject({ posted: 10n, held: 0n });
+    expect(await expireHolds(bench.sql, 100)).toEqual([]);
+    // Whenever it comes it is settled.
+    await settleBatch(bench.sql, [usageEvent(accountId, 4n, { requestId })]);
+    expect(await bench.account(accountId)).toMatchObject({ posted: 6n, held: 0n });
+  });
+
+  it('answers with the checkpoint of those that have one, which are settled as swept', async () => {
+    const { accountId, requestId } = await finished(3n);
+    await overdue([requestId], 301);
+    const [expired] = await expireHolds(bench.sql, 100);
+    expect(expired).toMatchObject({ requestId, amountNano: 4n, wasOver: true });
+    expect(expired?.checkpoint).toMatchObject({ requestId, costNano: '3' });
+    expect(await bench.account(accountId)).toMatchObject({ posted: 10n, held: 4n });
+    await settleBatch(bench.sql, [usageEvent(accountId, 3n, { requestId, swept: true })]);
+    expect(await bench.account(accountId)).toMatchObject({ posted: 7n, held: 0n });
+  });
+
+  it('leaves those alone whose usage waits for an operator', async () => {
+    const { accountId, requestId } = await finished();
+    const other = await bench.newAccount(10n);
+    await settleBatch(bench.sql, [usageEvent(other, 4n, { requestId })]);
+    await overdue([requestId], 301);
+    expect(await expireHolds(bench.sql, 100)).toEqual([]);
+    expect(await bench.account(accountId)).toMatchObject({ held: 4n });
   });
 });

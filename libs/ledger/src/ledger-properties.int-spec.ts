@@ -1,8 +1,10 @@
+import type { UsageEvent } from '@tollgate/contracts';
 import { createTestDatabase, type TestDatabase } from '@tollgate/testing';
 import fc from 'fast-check';
 import { v7 as uuidv7 } from 'uuid';
-import { adjust } from './adjust.js';
-import { expireHolds } from './expire-holds.js';
+import { escrow, grantEscrow } from './escrow.spec-kit.js';
+import { shutEscrow } from './escrow-return.js';
+import { RealLedger, histories, parallelHistories, takeInModel } from './ledger.history.spec-kit.js';
 import { LedgerModel } from './ledger.model.spec-kit.js';
 import { LedgerBench, requestIds, usageEvent } from './ledger.spec-kit.js';
 import { PostgresHoldStore } from './postgres-hold-store.js';
@@ -26,54 +28,109 @@ afterAll(async () => {
   await database.drop();
 });
 
+/** A failure is told with its seed before the test's own time is up. */
+const IN_TIME = { interruptAfterTimeLimit: 22_000 };
+
 const credits = fc.bigInt({ min: 0n, max: 60n });
 const accountIndex = fc.nat({ max: 2 });
-const requestIndex = fc.nat({ max: 9 });
 
 interface Request {
   readonly account: number;
   readonly held: bigint;
   readonly cost: bigint;
   readonly closes: boolean;
+  /** Which escrow its event names: none, one whose pocket is shut, or the open one. */
+  readonly escrow: null | 'shut' | 'open';
+  /** Whether it was swept, instead of its true event, before it or after it. */
+  readonly swept: 'never' | 'only' | 'before' | 'after';
 }
 
 const requests = fc.array(
-  fc.record({ account: accountIndex, held: credits, cost: credits, closes: fc.boolean() }),
+  fc.record({
+    account: accountIndex,
+    held: credits,
+    cost: credits,
+    closes: fc.boolean(),
+    escrow: fc.constantFrom(null, 'shut' as const, 'open' as const),
+    swept: fc.constantFrom(
+      'never' as const,
+      'never' as const,
+      'only' as const,
+      'before' as const,
+      'after' as const,
+    ),
+  }),
   {
     minLength: 1,
     maxLength: 14,
   },
 );
 const openings = fc.tuple(credits, credits, credits);
+const balanceOfSteps = fc.bigInt({ min: 0n, max: 200n });
+const balancesOfSteps = fc.tuple(balanceOfSteps, balanceOfSteps, balanceOfSteps);
 
-/** Three accounts with holds as told, and the events that are to settle, in the order of their ids. */
+interface Payer {
+  readonly accountId: string;
+  readonly escrows: { readonly shut: string; readonly open: string };
+}
+
+async function newPayer(balance: bigint): Promise<Payer> {
+  const accountId = await bench.newAccount(balance * 2n, balance % 2n === 0n ? 0n : -7n);
+  const escrows = { shut: uuidv7(), open: uuidv7() };
+  await grantEscrow(bench, { accountId, escrowId: escrows.shut, totalNano: balance / 4n });
+  await shutEscrow(bench.sql, escrows.shut, null);
+  await grantEscrow(bench, { accountId, escrowId: escrows.open, totalNano: balance / 3n });
+  return { accountId, escrows };
+}
+
+/** The events of a request, in the order in which they come. */
+function eventsOf(event: UsageEvent, { swept, cost }: Request): UsageEvent[] {
+  const guess: UsageEvent = { ...event, swept: true, costNano: (cost / 2n).toString() };
+  return { never: [event], only: [guess], before: [guess, event], after: [event, guess] }[swept];
+}
+
+/** Three accounts with holds and escrows as told, and the events that are to settle, in the order of their ids. */
 async function scene(balances: readonly bigint[], told: readonly Request[]) {
-  const accounts = await Promise.all(
-    balances.map((balance) => bench.newAccount(balance * 2n, balance % 2n === 0n ? 0n : -7n)),
-  );
+  const payers = await Promise.all(balances.map(newPayer));
   const ids = requestIds(told.length);
-  const events = told.map(({ account, cost }, index) =>
-    usageEvent(accounts[account] ?? '', cost, { requestId: ids[index] ?? '' }),
-  );
+  const ends = told.map((request, index) => {
+    const payer = payers[request.account];
+    const escrowId = request.escrow === null ? undefined : payer?.escrows[request.escrow];
+    return usageEvent(payer?.accountId ?? '', request.cost, {
+      requestId: ids[index] ?? '',
+      ...(escrowId !== undefined && { escrowId }),
+    });
+  });
   await Promise.all(
-    events.map(({ requestId, accountId }, index) =>
+    ends.map(({ requestId, accountId }, index) =>
       store.hold({ requestId, accountId, totalNano: told[index]?.held ?? 0n, leastNano: 0n }),
     ),
   );
-  const closing = events.filter((_, index) => told[index]?.closes);
-  await Promise.all(closing.map(({ requestId, costNano }) => store.close(requestId, BigInt(costNano))));
-  return { accounts, events };
+  const closing = ends.filter((_, index) => told[index]?.closes);
+  await Promise.all(
+    closing.map(({ requestId, accountId, costNano }) => store.close(requestId, accountId, BigInt(costNano))),
+  );
+  const events = ends.flatMap((event, index) => {
+    const request = told[index];
+    return request === undefined ? [] : eventsOf(event, request);
+  });
+  return { payers, events };
 }
 
 /** All that settling leaves behind, without ids, which differ from scene to scene. */
-async function aftermath(accounts: readonly string[], settlements: readonly Settlement[]) {
+async function aftermath(payers: readonly Payer[], settlements: readonly Settlement[]) {
+  const accounts = payers.map(({ accountId }) => accountId);
   return {
-    settlements: settlements.map(({ outcome, chargedNano, absorbedNano }) => [
+    settlements: settlements.map(({ outcome, chargedNano, absorbedNano, reversedNano }) => [
       outcome,
       chargedNano,
       absorbedNano,
+      reversedNano,
     ]),
     accounts: await Promise.all(accounts.map((id) => bench.account(id))),
+    escrows: await Promise.all(
+      payers.flatMap(({ escrows }) => [escrow(bench, escrows.shut), escrow(bench, escrows.open)]),
+    ),
     transfers: await Promise.all(
       accounts.map(async (id) =>
         (await bench.transfers(id)).map((row) => [
@@ -85,6 +142,13 @@ async function aftermath(accounts: readonly string[], settlements: readonly Sett
       ),
     ),
   };
+}
+
+/** A batch in another order; events of one request keep theirs. */
+function shuffle(batch: readonly UsageEvent[], keys: Iterator<number>): UsageEvent[] {
+  const keyOf = new Map<string, number>();
+  for (const { requestId } of batch) keyOf.set(requestId, keyOf.get(requestId) ?? keys.next().value ?? 0);
+  return [...batch].sort((a, b) => (keyOf.get(a.requestId) ?? 0) - (keyOf.get(b.requestId) ?? 0));
 }
 
 function cutAt<T>(items: readonly T[], cuts: readonly number[]): T[][] {
@@ -108,51 +172,50 @@ describe('settling in batches', () => {
           for (const event of oneByOne.events) single.push(...(await settleBatch(bench.sql, [event])));
 
           const batched = await scene(balances, told);
-          const answers = new Map<string, Settlement>();
+          const answers = new Map<UsageEvent, Settlement>();
           for (const batch of cutAt(batched.events, cuts)) {
-            const shuffled = batch
-              .map((event) => ({ event, key: keys.next().value }))
-              .sort((a, b) => a.key - b.key);
-            for (const answer of await settleBatch(
-              bench.sql,
-              shuffled.map(({ event }) => event),
-            )) {
-              answers.set(answer.requestId, answer);
+            const shuffled = shuffle(batch, keys);
+            const settlements = await settleBatch(bench.sql, shuffled);
+            for (const [place, event] of shuffled.entries()) {
+              const settlement = settlements[place];
+              if (settlement !== undefined) answers.set(event, settlement);
             }
           }
-          const inOrder = batched.events.flatMap(({ requestId }) => answers.get(requestId) ?? []);
-          expect(await aftermath(batched.accounts, inOrder)).toEqual(
-            await aftermath(oneByOne.accounts, single),
-          );
+          const inOrder = batched.events.flatMap((event) => answers.get(event) ?? []);
+          expect(await aftermath(batched.payers, inOrder)).toEqual(await aftermath(oneByOne.payers, single));
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 60, ...IN_TIME },
     );
     expect(await bench.violations()).toEqual([]);
   });
 
   it('charges every request in full, in any order, where each hold covers its cost', async () => {
-    const covered = requests.map((told) => told.map((request) => ({ ...request, held: request.cost })));
+    const covered = requests.map((told) =>
+      told.map((request) => ({ ...request, held: request.cost, escrow: null, swept: 'never' as const })),
+    );
     await fc.assert(
       fc.asyncProperty(
         covered,
         fc.infiniteStream(fc.nat()),
         fc.integer({ min: 1, max: 5 }),
         async (told, keys, size) => {
-          const { accounts, events } = await scene([500n, 500n, 500n], told);
-          const shuffled = events
-            .map((event) => ({ event, key: keys.next().value }))
-            .sort((a, b) => a.key - b.key);
+          const { payers, events } = await scene([500n, 500n, 500n], told);
+          const shuffled = shuffle(events, keys);
           const batches = Array.from({ length: Math.ceil(shuffled.length / size) }, (_, index) =>
-            shuffled.slice(index * size, (index + 1) * size).map(({ event }) => event),
+            shuffled.slice(index * size, (index + 1) * size),
           );
           const answers = (await Promise.all(batches.map((batch) => settleBatch(bench.sql, batch)))).flat();
           expect(answers.every(({ absorbedNano }) => absorbedNano === 0n)).toBe(true);
-          for (const [index, id] of accounts.entries()) {
+          for (const [index, { accountId }] of payers.entries()) {
             const costs = told
               .filter(({ account }) => account === index)
               .reduce((sum, { cost }) => sum + cost, 0n);
-            expect(await bench.account(id)).toMatchObject({ posted: 1_000n - costs, held: 0n });
+            // Of 500, a quarter and a third sit in escrows.
+            expect(await bench.account(accountId)).toMatchObject({
+              posted: 1_000n - costs,
+              held: 125n + 166n,
+            });
           }
         },
       ),
@@ -162,163 +225,33 @@ describe('settling in batches', () => {
   });
 });
 
-type Step =
-  | {
-      readonly do: 'hold';
-      readonly request: number;
-      readonly account: number;
-      readonly total: bigint;
-      readonly least: bigint;
-    }
-  | { readonly do: 'touch'; readonly request: number }
-  | { readonly do: 'close'; readonly request: number; readonly cost: bigint }
-  | { readonly do: 'settle'; readonly request: number; readonly account: number; readonly cost: bigint }
-  | { readonly do: 'expire'; readonly requests: readonly number[] }
-  | { readonly do: 'adjust'; readonly reference: number; readonly account: number; readonly amount: bigint };
-
-/** Most requests keep to one account; some come under another one, as a fault of ours would make them. */
-const accountOf = (request: number, stray: number): number => (stray === 0 ? request + 1 : request) % 3;
-const stray = fc.nat({ max: 9 });
-
-const step: fc.Arbitrary<Step> = fc.oneof(
-  fc.tuple(requestIndex, stray, credits, credits).map(([request, other, total, least]): Step => ({
-    do: 'hold',
-    request,
-    account: accountOf(request, other),
-    total,
-    least,
-  })),
-  fc.record({ do: fc.constant('touch' as const), request: requestIndex }),
-  fc.record({ do: fc.constant('close' as const), request: requestIndex, cost: credits }),
-  fc.tuple(requestIndex, stray, fc.constantFrom(0n, 7n, 30n, 90n)).map(([request, other, cost]): Step => ({
-    do: 'settle',
-    request,
-    account: accountOf(request, other),
-    cost,
-  })),
-  fc.record({ do: fc.constant('expire' as const), requests: fc.subarray([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]) }),
-  fc.record({
-    do: fc.constant('adjust' as const),
-    reference: fc.nat({ max: 4 }),
-    account: accountIndex,
-    amount: fc.bigInt({ min: -80n, max: 80n }),
-  }),
-);
-const history = fc.array(step, { minLength: 1, maxLength: 40 });
-
-/** The real ledger, taking the model's steps. */
-class RealLedger {
-  readonly accounts: string[] = [];
-  private readonly requestIds = requestIds(10);
-  private readonly references = requestIds(5);
-
-  constructor(private readonly openings: readonly bigint[]) {}
-
-  async open(): Promise<void> {
-    for (const opening of this.openings) this.accounts.push(await bench.newAccount(opening, -10n));
-  }
-
-  async take(step: Step): Promise<string> {
-    switch (step.do) {
-      case 'hold': {
-        const result = await store.hold({
-          requestId: this.request(step.request),
-          accountId: this.account(step.account),
-          totalNano: step.total,
-          leastNano: step.least,
-        });
-        if (result.outcome === 'held') return `held ${result.grantedNano}`;
-        return result.outcome === 'refused' ? `refused ${result.availableNano}` : result.outcome;
-      }
-      case 'touch':
-        return (await store.touch([this.request(step.request)])).size === 1 ? 'open' : 'gone';
-      case 'close':
-        await store.close(this.request(step.request), step.cost);
-        return '';
-      case 'settle':
-        return this.settle(step);
-      case 'expire':
-        await this.expire(step.requests.map((request) => this.request(request)));
-        return '';
-      case 'adjust': {
-        const refId = this.references[step.reference] ?? '';
-        const accountId = this.account(step.account);
-        return (await adjust(bench.sql, { kind: 'adjustment', refId, accountId, amountNano: step.amount }))
-          .outcome;
-      }
-    }
-  }
-
-  private async settle(step: Extract<Step, { do: 'settle' }>): Promise<string> {
-    const event = usageEvent(this.account(step.account), step.cost, {
-      requestId: this.request(step.request),
-    });
-    const [answer] = await settleBatch(bench.sql, [event]);
-    if (answer?.outcome === 'settled') return `settled ${answer.chargedNano} ${answer.absorbedNano}`;
-    return answer?.outcome === 'quarantined' ? `quarantined ${answer.reason}` : `${answer?.outcome}`;
-  }
-
-  /** Expiry as time would bring it: only these holds are overdue. */
-  private async expire(ids: readonly string[]): Promise<void> {
-    await bench.owner.query(
-      `UPDATE tollgate.reservation SET deadline_at = now() - interval '1 s' WHERE id = ANY ($1)`,
-      [ids],
-    );
-    while ((await expireHolds(bench.sql, 100)).length > 0);
-  }
-
-  private request(index: number): string {
-    return this.requestIds[index] ?? '';
-  }
-
-  private account(index: number): string {
-    return this.accounts[index] ?? '';
-  }
-}
-
-function takeInModel(model: LedgerModel, step: Step): string {
-  switch (step.do) {
-    case 'hold':
-      return model.hold(step);
-    case 'touch':
-      return model.touch(step.request);
-    case 'close':
-      model.close(step.request, step.cost);
-      return '';
-    case 'settle':
-      return model.settle(step.request, step.account, step.cost);
-    case 'expire':
-      model.expire(step.requests);
-      return '';
-    case 'adjust':
-      return model.adjust(step.reference, step.account, step.amount);
-  }
-}
-
-describe('any history of hold, extend, touch, close, settle, expire and adjust', () => {
+describe('any history of holds, settling, sweeping, escrows and adjustments', () => {
   it('one step after the other, gives what the model says', async () => {
     await fc.assert(
-      fc.asyncProperty(openings, history, async (balances, steps) => {
+      fc.asyncProperty(balancesOfSteps, histories, async (balances, steps) => {
         const model = new LedgerModel(balances.map((posted) => ({ posted, floor: -10n })));
-        const real = new RealLedger(balances);
+        const real = new RealLedger(bench, store, balances);
         await real.open();
         for (const step of steps) {
           expect({ step, result: await real.take(step) }).toEqual({ step, result: takeInModel(model, step) });
+        }
+        for (const [index, row] of (await real.escrowRows()).entries()) {
+          expect(row).toBe(model.escrowRow(index));
         }
         for (const [index, id] of real.accounts.entries()) {
           const { posted, seq } = model.accounts[index] ?? { posted: null, seq: null };
           expect(await bench.account(id)).toEqual({ posted, held: model.held(index), floor: -10n, seq });
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 80, ...IN_TIME },
     );
     expect(await bench.violations()).toEqual([]);
   });
 
   it('all at once, keeps the books and the floor', async () => {
     await fc.assert(
-      fc.asyncProperty(openings, history, async (balances, steps) => {
-        const real = new RealLedger(balances);
+      fc.asyncProperty(balancesOfSteps, parallelHistories, async (balances, steps) => {
+        const real = new RealLedger(bench, store, balances);
         await real.open();
         await Promise.all(steps.map((step) => real.take(step)));
         for (const id of real.accounts) {
@@ -327,7 +260,7 @@ describe('any history of hold, extend, touch, close, settle, expire and adjust',
         }
         expect(await bench.violations()).toEqual([]);
       }),
-      { numRuns: 60 },
+      { numRuns: 60, ...IN_TIME },
     );
   });
 });

@@ -107,3 +107,56 @@ describe('ledger_violation', () => {
     expect(await invariantsBrokenBy(statement)).toEqual(invariants);
   });
 });
+
+describe('ledger_violation, where usage was swept', () => {
+  const guessed = uuidv7();
+  const corrected = uuidv7();
+  const rule = 'swept_is_reversed_if_true_usage_came';
+
+  beforeAll(async () => {
+    const payer = await bench.newAccount(100n);
+    const swept = [guessed, corrected].map((requestId) => usageEvent(payer, 7n, { requestId, swept: true }));
+    await settleBatch(bench.sql, swept);
+    await settleBatch(bench.sql, [usageEvent(payer, 20n, { requestId: corrected })]);
+  });
+
+  it('is empty for sound books', async () => {
+    expect(await invariantsBrokenBy('SELECT 1')).toEqual([]);
+  });
+
+  it.each([
+    ['that it was given back', `DELETE FROM tollgate.transfer WHERE kind = 'reversal'`, rule],
+    [
+      'how much was given back',
+      `UPDATE tollgate.transfer SET amount = amount - 1 WHERE kind = 'reversal'`,
+      rule,
+    ],
+    [
+      'that the truth came',
+      `DELETE FROM tollgate.usage_record WHERE NOT swept AND request_id = '${corrected}'`,
+      rule,
+    ],
+    [
+      'that it was swept',
+      `DELETE FROM tollgate.usage_record WHERE swept AND request_id = '${corrected}'`,
+      rule,
+    ],
+    [
+      'what was given back',
+      `UPDATE tollgate.transfer SET ref_id = '${guessed}' WHERE kind = 'reversal'`,
+      rule,
+    ],
+    [
+      'what it cost',
+      `UPDATE tollgate.usage_record SET cost = 8 WHERE request_id = '${guessed}'`,
+      'cost_is_charged_and_absorbed',
+    ],
+    [
+      'who got it back',
+      `UPDATE tollgate.transfer SET account_id = '$account', account_seq = 99, credit_id = '$account' WHERE kind = 'reversal'`,
+      'usage_is_paid_by_its_account',
+    ],
+  ])('sees a forgery of %s', async (_, statement, invariant) => {
+    expect(await invariantsBrokenBy(statement)).toContain(invariant);
+  });
+});

@@ -3,6 +3,8 @@ import { createPool } from '@tollgate/persistence';
 import type { Pool } from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import { adjust } from './adjust.js';
+import { checkBooks } from './book-check.js';
+import type { TouchOutcome, TouchedHold } from './hold-store.js';
 import { poolSql, readBigint, type Row, type Sql } from './sql.js';
 import { hashUsageEvent } from './usage-event-hash.js';
 
@@ -43,10 +45,12 @@ export class LedgerBench {
       'spec',
       floorNano.toString(),
     ]);
-    if (balanceNano > 0n) {
-      await adjust(this.sql, { kind: 'top_up', refId: uuidv7(), accountId: id, amountNano: balanceNano });
-    }
+    if (balanceNano > 0n) await this.topUp(id, balanceNano);
     return id;
+  }
+
+  async topUp(accountId: string, amountNano: bigint): Promise<void> {
+    await adjust(this.sql, { kind: 'top_up', refId: uuidv7(), accountId, amountNano });
   }
 
   async account(id: string): Promise<AccountState> {
@@ -68,9 +72,11 @@ export class LedgerBench {
     ]);
   }
 
-  /** What the books say against themselves: nothing, in a sound ledger. */
-  violations(): Promise<Row[]> {
-    return this.sql('SELECT * FROM tollgate.ledger_violation');
+  /** What the books say against themselves: nothing, in a sound ledger. Read as a whole, and as what changed since the last time. */
+  async violations(): Promise<unknown[]> {
+    const rows = await this.sql('SELECT * FROM tollgate.ledger_violation');
+    const pass = await checkBooks(this.sql, { everySeconds: 0, accountsMax: 500 });
+    return [...rows, ...(pass?.wrong ?? [])];
   }
 
   /** Transfers of one account, oldest first. */
@@ -92,6 +98,16 @@ export class LedgerBench {
       client.release();
     };
   }
+}
+
+/** Holds to renew, without checkpoints. */
+export function touches(accountId: string, ids: readonly string[]): TouchedHold[] {
+  return ids.map((requestId) => ({ requestId, accountId, checkpoint: null }));
+}
+
+/** The requests whose holds a touch found open. */
+export function openOnes(outcomes: ReadonlyMap<string, TouchOutcome>): Set<string> {
+  return new Set([...outcomes].flatMap(([requestId, outcome]) => (outcome === 'open' ? [requestId] : [])));
 }
 
 /** A usage event of an account, completed and priced, unless told otherwise. */

@@ -2,7 +2,7 @@ import { createPool } from '@tollgate/persistence';
 import { createTestDatabase, type TestDatabase } from '@tollgate/testing';
 import { v7 as uuidv7 } from 'uuid';
 import { HoldStoreUnavailableError } from './hold-store.js';
-import { LedgerBench, requestIds, usageEvent } from './ledger.spec-kit.js';
+import { LedgerBench, openOnes, requestIds, touches, usageEvent } from './ledger.spec-kit.js';
 import { PostgresHoldStore } from './postgres-hold-store.js';
 import { settleBatch } from './settle-batch.js';
 
@@ -45,6 +45,7 @@ describe('placing a hold', () => {
       outcome: 'held',
       grantedNano: 60n,
       availableNano: 40n,
+      escrowId: null,
     });
     expect(await bench.account(accountId)).toMatchObject({ posted: 100n, held: 60n });
     expect(await reservation(requestId)).toMatchObject({ state: 'open', granted: '60' });
@@ -82,6 +83,7 @@ describe('placing a hold', () => {
       outcome: 'held',
       grantedNano: 100n,
       availableNano: 0n,
+      escrowId: null,
     });
   });
 
@@ -91,6 +93,7 @@ describe('placing a hold', () => {
       outcome: 'held',
       grantedNano: 0n,
       availableNano: 0n,
+      escrowId: null,
     });
   });
 
@@ -131,7 +134,7 @@ describe('placing a hold', () => {
     expect(await bench.account(accountId)).toMatchObject({ held: 20_000n });
   });
 
-  it('decides row by row: one that cannot be paid does not refuse the one behind it', async () => {
+  it('an unaffordable hold does not refuse the affordable one behind it', async () => {
     const accountId = await bench.newAccount(20n);
     const results = await Promise.all(
       [15n, 100n, 5n, 1n].map((totalNano) => store.hold({ requestId: uuidv7(), accountId, totalNano })),
@@ -149,11 +152,13 @@ describe('asking again', () => {
       outcome: 'held',
       grantedNano: 70n,
       availableNano: 30n,
+      escrowId: null,
     });
     expect(await store.hold({ requestId, accountId, totalNano: 20n })).toEqual({
       outcome: 'held',
       grantedNano: 70n,
       availableNano: 30n,
+      escrowId: null,
     });
     expect(await bench.account(accountId)).toMatchObject({ held: 70n });
   });
@@ -172,6 +177,7 @@ describe('asking again', () => {
         outcome: 'held',
         grantedNano,
         availableNano: 100n - grantedNano,
+        escrowId: null,
       })),
     );
     expect(await bench.account(accountId)).toMatchObject({ held: 90n });
@@ -189,6 +195,7 @@ describe('asking again', () => {
       outcome: 'held',
       grantedNano: 100n,
       availableNano: 0n,
+      escrowId: null,
     });
   });
 
@@ -201,14 +208,14 @@ describe('asking again', () => {
     expect((await reservation(requestId))?.['lives_seconds']).toBeGreaterThan(80);
   });
 
-  it('says settled once the hold is closed, the usage recorded, or the id taken by another account', async () => {
+  it('a closed reservation is not a hold: settled too where the usage is recorded, or the id taken by another account', async () => {
     const accountId = await bench.newAccount(1_000n);
     const [closing = '', freed = '', settled = '', recorded = '', taken = ''] = requestIds(5);
     for (const requestId of [closing, freed, settled]) {
       await store.hold({ requestId, accountId, totalNano: 10n });
     }
-    await store.close(closing, 5n);
-    await store.close(freed, 0n);
+    await store.close(closing, accountId, 5n);
+    await store.close(freed, accountId, 0n);
     await settleBatch(bench.sql, [
       usageEvent(accountId, 5n, { requestId: settled }),
       usageEvent(accountId, 5n, { requestId: recorded }),
@@ -227,18 +234,24 @@ describe('touching', () => {
     const [open = '', closed = '', unknown = ''] = requestIds(3);
     await store.hold({ requestId: open, accountId, totalNano: 10n });
     await store.hold({ requestId: closed, accountId, totalNano: 10n });
-    await store.close(closed, 0n);
+    await store.close(closed, accountId, 0n);
     await bench.owner.query(`UPDATE tollgate.reservation SET deadline_at = now() WHERE id = $1`, [open]);
-    expect(await store.touch([open, closed, unknown])).toEqual(new Set([open]));
+    expect(await store.touch(touches(accountId, [open, closed, unknown]))).toEqual(
+      new Map([
+        [open, 'open'],
+        [closed, 'gone'],
+        [unknown, 'gone'],
+      ]),
+    );
     expect((await reservation(open))?.['lives_seconds']).toBeGreaterThan(80);
-    expect(await store.touch([])).toEqual(new Set());
+    expect(await store.touch([])).toEqual(new Map());
   });
 
   it('takes more than one batch of them', async () => {
     const accountId = await bench.newAccount(1_000n);
     const ids = requestIds(450);
     await Promise.all(ids.map((requestId) => store.hold({ requestId, accountId, totalNano: 1n })));
-    expect((await store.touch(ids)).size).toBe(450);
+    expect(openOnes(await store.touch(touches(accountId, ids))).size).toBe(450);
   });
 });
 
@@ -247,7 +260,7 @@ describe('closing', () => {
     const accountId = await bench.newAccount(100n);
     const requestId = uuidv7();
     await store.hold({ requestId, accountId, totalNano: 80n });
-    await store.close(requestId, 30n);
+    await store.close(requestId, accountId, 30n);
     expect(await bench.account(accountId)).toMatchObject({ posted: 100n, held: 30n });
     expect(await reservation(requestId)).toMatchObject({ state: 'closing', granted: '80', released: '50' });
   });
@@ -256,7 +269,7 @@ describe('closing', () => {
     const accountId = await bench.newAccount(100n);
     const requestId = uuidv7();
     await store.hold({ requestId, accountId, totalNano: 80n });
-    await store.close(requestId, 0n);
+    await store.close(requestId, accountId, 0n);
     expect(await bench.account(accountId)).toMatchObject({ held: 0n });
     expect(await reservation(requestId)).toMatchObject({ state: 'closed' });
   });
@@ -265,7 +278,7 @@ describe('closing', () => {
     const accountId = await bench.newAccount(100n);
     const requestId = uuidv7();
     await store.hold({ requestId, accountId, totalNano: 80n });
-    await store.close(requestId, 2n ** 70n);
+    await store.close(requestId, accountId, 2n ** 70n);
     expect(await bench.account(accountId)).toMatchObject({ held: 80n });
   });
 
@@ -274,18 +287,22 @@ describe('closing', () => {
     const [twice = '', settled = ''] = requestIds(2);
     for (const requestId of [twice, settled]) await store.hold({ requestId, accountId, totalNano: 40n });
     await settleBatch(bench.sql, [usageEvent(accountId, 10n, { requestId: settled })]);
-    await Promise.all([store.close(twice, 30n), store.close(twice, 0n)]);
-    await Promise.all([store.close(twice, 5n), store.close(settled, 0n), store.close(uuidv7(), 3n)]);
+    await Promise.all([store.close(twice, accountId, 30n), store.close(twice, accountId, 0n)]);
+    await Promise.all([
+      store.close(twice, accountId, 5n),
+      store.close(settled, accountId, 0n),
+      store.close(uuidv7(), accountId, 3n),
+    ]);
     expect(await bench.account(accountId)).toMatchObject({ posted: 90n, held: 30n });
   });
 
-  it('never expires: the money waits for the usage event', async () => {
+  it('does not expire with its deadline: the money waits for the usage event', async () => {
     const accountId = await bench.newAccount(100n);
     const requestId = uuidv7();
     await store.hold({ requestId, accountId, totalNano: 80n });
-    await store.close(requestId, 30n);
+    await store.close(requestId, accountId, 30n);
     await bench.owner.query(
-      `UPDATE tollgate.reservation SET deadline_at = now() - interval '1 day' WHERE id = $1`,
+      `UPDATE tollgate.reservation SET deadline_at = now() - interval '4 minutes' WHERE id = $1`,
       [requestId],
     );
     await bench.sql('SELECT tollgate.expire_holds(100)');
@@ -294,7 +311,7 @@ describe('closing', () => {
 });
 
 describe('an account that somebody keeps locked', () => {
-  it('delays no other account of its batch, nor of later ones', async () => {
+  it('one locked account does not delay the other accounts of its micro-batch', async () => {
     const lockedId = await bench.newAccount(100n);
     const others = await Promise.all(Array.from({ length: 20 }, () => bench.newAccount(100n)));
     const unlock = await bench.lockAccount(lockedId);
@@ -310,7 +327,7 @@ describe('an account that somebody keeps locked', () => {
     }
     expect(decided).toBe(false);
     await unlock();
-    expect(await waiting).toEqual({ outcome: 'held', grantedNano: 10n, availableNano: 90n });
+    expect(await waiting).toEqual({ outcome: 'held', grantedNano: 10n, availableNano: 90n, escrowId: null });
   });
 
   it('decides its holds in their order once it is free', async () => {
@@ -345,7 +362,7 @@ describe('an account that somebody keeps locked', () => {
       [locked, other],
     ]);
     const unlock = await bench.lockAccount(lockedId);
-    expect(await store.touch([locked, other])).toEqual(new Set([locked, other]));
+    expect(openOnes(await store.touch(touches(lockedId, [locked, other])))).toEqual(new Set([locked, other]));
     expect((await reservation(other))?.['lives_seconds']).toBeGreaterThan(80);
     expect((await reservation(locked))?.['lives_seconds']).toBeLessThan(1);
     await unlock();
@@ -357,8 +374,8 @@ describe('an account that somebody keeps locked', () => {
     await store.hold({ requestId: locked, accountId: lockedId, totalNano: 10n });
     await store.hold({ requestId: other, accountId: otherId, totalNano: 10n });
     const unlock = await bench.lockAccount(lockedId);
-    const waiting = store.close(locked, 0n);
-    await store.close(other, 0n);
+    const waiting = store.close(locked, lockedId, 0n);
+    await store.close(other, otherId, 0n);
     expect(await bench.account(otherId)).toMatchObject({ held: 0n });
     await unlock();
     await waiting;
@@ -375,8 +392,8 @@ describe('a Postgres that is away', () => {
       name: 'HoldStoreUnavailableError',
       cause: { code: 'ECONNREFUSED' },
     });
-    await expect(away.touch([requestId])).rejects.toThrow(HoldStoreUnavailableError);
-    await expect(away.close(requestId, 1n)).rejects.toThrow(HoldStoreUnavailableError);
+    await expect(away.touch(touches(uuidv7(), [requestId]))).rejects.toThrow(HoldStoreUnavailableError);
+    await expect(away.close(requestId, uuidv7(), 1n)).rejects.toThrow(HoldStoreUnavailableError);
     await away.shutdown();
     await pool.end();
   });
@@ -401,7 +418,7 @@ describe('a Postgres that is away', () => {
     await unlock();
     expect(await bench.account(accountId)).toMatchObject({ held: 0n });
     const again = await cut.hold({ requestId: uuidv7(), accountId, totalNano: 10n });
-    expect(again).toEqual({ outcome: 'held', grantedNano: 10n, availableNano: 90n });
+    expect(again).toEqual({ outcome: 'held', grantedNano: 10n, availableNano: 90n, escrowId: null });
     await cut.shutdown();
     await pool.end();
   });

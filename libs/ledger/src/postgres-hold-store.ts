@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
 import type { Pool } from 'pg';
-import { BUSY, BatchLane, type LockWait } from './batch-lane.js';
-import type { HoldRequest, HoldResult, HoldStore } from './hold-store.js';
+import { BUSY, BatchLane, lockParameters, type LockWait } from './batch-lane.js';
+import {
+  HOLD_TTL_SECONDS,
+  type HoldRequest,
+  type HoldResult,
+  type HoldStore,
+  type TouchOutcome,
+  type TouchedHold,
+} from './hold-store.js';
 import { int8, poolSql, readBigint, readText, type Row, type Sql } from './sql.js';
-
-/** How long a hold lives that nobody renews. */
-export const HOLD_TTL_SECONDS = 90;
 
 interface ClosingHold {
   readonly requestId: string;
@@ -24,7 +28,7 @@ export interface PostgresHoldStoreOptions {
 export class PostgresHoldStore implements HoldStore {
   private readonly sql: Sql;
   private readonly holds: BatchLane<HoldRequest, HoldResult>;
-  private readonly touches: BatchLane<string, boolean>;
+  private readonly touches: BatchLane<TouchedHold, TouchOutcome>;
   private readonly closings: BatchLane<ClosingHold, true>;
 
   /** Up to five connections of `pool` are used at once; it stays the caller's to end. */
@@ -36,9 +40,9 @@ export class PostgresHoldStore implements HoldStore {
       keyOf: (item) => item.accountId,
       busyMaxMs,
     });
-    this.touches = new BatchLane<string, boolean>({
+    this.touches = new BatchLane<TouchedHold, TouchOutcome>({
       call: (items, wait) => this.touchAll(items, wait),
-      keyOf: (requestId) => requestId,
+      keyOf: (item) => item.requestId,
     });
     this.closings = new BatchLane<ClosingHold, true>({
       call: (items, wait) => this.closeAll(items, wait),
@@ -52,12 +56,13 @@ export class PostgresHoldStore implements HoldStore {
     return this.holds.run(request);
   }
 
-  async touch(requestIds: readonly string[]): Promise<Set<string>> {
-    const open = await Promise.all(requestIds.map((requestId) => this.touches.run(requestId)));
-    return new Set(requestIds.filter((_, index) => open[index] === true));
+  async touch(holds: readonly TouchedHold[]): Promise<Map<string, TouchOutcome>> {
+    const outcomes = await Promise.all(holds.map((hold) => this.touches.run(hold)));
+    return new Map(holds.map(({ requestId }, index) => [requestId, outcomes[index] ?? 'gone']));
   }
 
-  async close(requestId: string, costNano: bigint): Promise<void> {
+  /** A request's hold is one row, whoever pays: the account is of no use here. */
+  async close(requestId: string, _accountId: string, costNano: bigint): Promise<void> {
     assert(costNano >= 0n, 'a cost is not negative');
     await this.closings.run({ requestId, costNano });
   }
@@ -85,14 +90,16 @@ export class PostgresHoldStore implements HoldStore {
   }
 
   /** A hold whose account is locked counts as open: it is renewed the next time, long before it expires. */
-  private async touchAll(requestIds: readonly string[], wait: LockWait): Promise<boolean[]> {
-    const rows = await this.sql('SELECT tollgate.touch_batch($1, $2, $3, $4) AS id', [
-      requestIds,
+  private async touchAll(items: readonly TouchedHold[], wait: LockWait): Promise<TouchOutcome[]> {
+    const checkpoints = items.flatMap(({ checkpoint }) => (checkpoint === null ? [] : [checkpoint]));
+    const rows = await this.sql('SELECT tollgate.touch_batch($1, $2, $3, $4, $5) AS id', [
+      items.map(({ requestId }) => requestId),
       HOLD_TTL_SECONDS,
       ...lockParameters(wait),
+      checkpoints.length === 0 ? null : JSON.stringify(checkpoints),
     ]);
     const open = new Set(rows.map((row) => readText(row, 'id')));
-    return requestIds.map((requestId) => open.has(requestId));
+    return items.map(({ requestId }) => (open.has(requestId) ? 'open' : 'gone'));
   }
 
   private async closeAll(items: readonly ClosingHold[], wait: LockWait): Promise<(true | typeof BUSY)[]> {
@@ -105,10 +112,6 @@ export class PostgresHoldStore implements HoldStore {
   }
 }
 
-function lockParameters(wait: LockWait): [number | null, boolean] {
-  return wait === 'skip' ? [null, true] : [wait.lockTimeoutMs, false];
-}
-
 function toHoldResult(row: Row): HoldResult | typeof BUSY {
   const outcome = readText(row, 'outcome');
   switch (outcome) {
@@ -117,6 +120,7 @@ function toHoldResult(row: Row): HoldResult | typeof BUSY {
         outcome,
         grantedNano: readBigint(row, 'granted'),
         availableNano: readBigint(row, 'available'),
+        escrowId: null,
       };
     case 'refused':
     case 'unknown_account':

@@ -84,7 +84,7 @@ describe('settling one event', () => {
     const accountId = await bench.newAccount(1_000n);
     const [requestId = ''] = requestIds(1);
     await hold(requestId, accountId, 400n);
-    await store.close(requestId, 150n);
+    await store.close(requestId, accountId, 150n);
     expect(await bench.account(accountId)).toMatchObject({ posted: 1_000n, held: 150n });
     await settleBatch(bench.sql, [usageEvent(accountId, 150n, { requestId })]);
     expect(await bench.account(accountId)).toMatchObject({ posted: 850n, held: 0n });
@@ -199,6 +199,8 @@ describe('one bad event of two hundred', () => {
     ],
     ['a cost that is no number', { costNano: 'free' }, 'sqlstate_22P02'],
     ['an id that is no UUID', { priceId: 'price' }, 'sqlstate_22P02'],
+    ['an escrow that is no UUID', { escrowId: 'escrow' }, 'sqlstate_22P02'],
+    ['a mark of sweeping that is neither true nor false', { swept: 'perhaps' }, 'sqlstate_22P02'],
     ['a model name with NUL', { model: 'a\0b' }, 'sqlstate_22P05'],
     ['a source of usage that nobody knows', { usageSource: 'guess' }, 'sqlstate_23514'],
     ['no model', { model: null }, 'sqlstate_23502'],
@@ -249,7 +251,7 @@ describe('one bad event of two hundred', () => {
 });
 
 describe('an account in one batch', () => {
-  it('absorbs nothing while an earlier request of the batch frees money', async () => {
+  it('nothing is absorbed while the same batch frees money: what an earlier request frees pays a later one', async () => {
     const accountId = await bench.newAccount(100n);
     const [frees = '', overruns = ''] = requestIds(2);
     await hold(frees, accountId, 80n);
@@ -265,7 +267,7 @@ describe('an account in one batch', () => {
     expect(await bench.account(accountId)).toMatchObject({ posted: 20n, held: 0n });
   });
 
-  it('numbers its transfers without a gap through free requests, top-ups and absorbed ones', async () => {
+  it('account_seq has no gap after free requests, top-ups and absorbed ones', async () => {
     const accountId = await bench.newAccount(30n);
     const events = [0n, 10n, 0n, 50n, 5n].map((costNano) => usageEvent(accountId, costNano));
     await settleBatch(bench.sql, events);

@@ -8,13 +8,15 @@ import { hashUsageEvent } from './usage-event-hash.js';
 /** What became of one usage event. Amounts in nano-credits: what this call moved, so nothing unless it is settled. */
 export interface Settlement {
   readonly requestId: string;
-  /** `known`: the same event was settled before. `quarantined`: it can never settle, a person has to look at it. */
+  /** `known`: the same event was settled before, or it is swept and anything was. `quarantined`: it can never settle, a person has to look at it. */
   readonly outcome: 'settled' | 'known' | 'quarantined';
   /** Why it is quarantined: a code of ours, or `sqlstate_` and Postgres' own. */
   readonly reason: string | null;
   readonly chargedNano: bigint;
   /** What neither the hold nor the balance could pay. Each is an alarm: holds are too small, or came too late. */
   readonly absorbedNano: bigint;
+  /** What had been swept for the request before, and was given back before this was charged. Absent if nothing was. */
+  readonly reversedNano?: bigint;
 }
 
 interface PreparedEvent {
@@ -26,7 +28,8 @@ interface PreparedEvent {
 
 /**
  * Settles usage events and answers for each, in the order given. Whatever was settled before is left as it is, so a batch
- * may come again, in other company, after any failure. `sql` must not be inside a transaction: a batch that the database
+ * may come again, in other company, after any failure. True usage that comes after swept usage of the same request reverses
+ * it and settles in full. `sql` must not be inside a transaction: a batch that the database
  * cannot stomach is tried again in halves.
  *
  * @throws the driver's error if the server or the connection is at fault: then give the whole batch again later. An
@@ -83,11 +86,13 @@ function toSettlement(event: UsageEvent, row: Row | undefined): Settlement {
   assert(row !== undefined);
   const outcome = readText(row, 'outcome');
   assert(outcome === 'settled' || outcome === 'known' || outcome === 'quarantined', `outcome ${outcome}`);
+  const reversedNano = readBigint(row, 'reversed');
   return {
     requestId: event.requestId,
     outcome,
     reason: readTextOrNull(row, 'reason'),
     chargedNano: readBigint(row, 'charged'),
     absorbedNano: readBigint(row, 'absorbed'),
+    ...(reversedNano > 0n && { reversedNano }),
   };
 }

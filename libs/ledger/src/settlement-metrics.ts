@@ -7,6 +7,7 @@ const NANO_PER_CREDIT = 1e9;
 export class SettlementMetrics {
   private readonly settled: CounterFamily;
   private readonly chargedCredits: Counter;
+  private readonly reversedCredits: Counter;
   private readonly absorbed: Counter;
   private readonly absorbedCredits: Counter;
 
@@ -19,6 +20,10 @@ export class SettlementMetrics {
     for (const outcome of ['settled', 'known', 'quarantined']) this.settled.with(outcome);
     const single = (name: string, help: string): Counter => metrics.counter({ name, help }).with();
     this.chargedCredits = single('tollgate_charged_credits_total', 'Credits that were debited for usage.');
+    this.reversedCredits = single(
+      'tollgate_reversed_credits_total',
+      'Credits of swept usage that were given back because the true usage came.',
+    );
     this.absorbed = single(
       'tollgate_absorbed_events_total',
       'Usage events whose cost nobody could pay in full.',
@@ -30,9 +35,10 @@ export class SettlementMetrics {
   }
 
   count(settlements: readonly Settlement[]): void {
-    for (const { outcome, chargedNano, absorbedNano } of settlements) {
+    for (const { outcome, chargedNano, absorbedNano, reversedNano = 0n } of settlements) {
       this.settled.with(outcome).add();
       this.chargedCredits.add(Number(chargedNano) / NANO_PER_CREDIT);
+      this.reversedCredits.add(Number(reversedNano) / NANO_PER_CREDIT);
       if (absorbedNano === 0n) continue;
       this.absorbed.add();
       this.absorbedCredits.add(Number(absorbedNano) / NANO_PER_CREDIT);

@@ -11,6 +11,14 @@ describe('hashUsageEvent', () => {
     );
   });
 
+  it('does not depend on the escrow', () => {
+    expect(hashUsageEvent({ ...event, escrowId: requestId })).toEqual(hashUsageEvent(event));
+  });
+
+  it('tells a swept event from the true one of the same content', () => {
+    expect(hashUsageEvent({ ...event, swept: true })).not.toEqual(hashUsageEvent(event));
+  });
+
   it('does not depend on the order of keys, nor on counts that are undefined', () => {
     const { units, ...rest } = event;
     const reordered = {

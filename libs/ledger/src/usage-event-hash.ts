@@ -3,8 +3,8 @@ import type { UsageEvent } from '@tollgate/contracts';
 
 /**
  * SHA-256 over a usage event: two events of one request are the same if their hashes are. The fields are listed, so that
- * one added to the contract later does not make a replayed old event look like another. Never change what is here:
- * hashes in the database are compared with it for ever.
+ * one added to the contract later does not make a replayed old event look like another. Which escrow paid is no fact about
+ * the request. Never change what is here: hashes in the database are compared with it for ever.
  */
 export function hashUsageEvent(event: UsageEvent): Buffer {
   const units = Object.entries(event.units).filter(([, count]) => count !== undefined);
@@ -27,6 +27,7 @@ export function hashUsageEvent(event: UsageEvent): Buffer {
     event.firstByteMs,
     event.totalMs,
     event.finishedAt,
+    ...(event.swept === true ? ['swept'] : []),
   ];
   return createHash('sha256').update(JSON.stringify(facts)).digest();
 }

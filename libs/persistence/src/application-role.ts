@@ -107,7 +107,11 @@ function grants(app: string): string {
     GRANT INSERT ON tollgate.price, tollgate.idempotency_record, tollgate.audit_log TO ${app};
 
     GRANT EXECUTE ON FUNCTION tollgate.hold_batch, tollgate.touch_batch, tollgate.close_batch, tollgate.settle_batch,
-      tollgate.quarantine_event, tollgate.open_dead_letter, tollgate.discard_dead_letter, tollgate.expire_holds, tollgate.adjust, tollgate.set_floor,
+      tollgate.quarantine_event, tollgate.open_dead_letter, tollgate.discard_dead_letter, tollgate.expire_holds,
+      tollgate.known_requests, tollgate.grant_escrow_batch, tollgate.due_escrows, tollgate.wanted_escrow, tollgate.shut_escrow,
+      tollgate.finish_escrows, tollgate.return_escrows, tollgate.adjust_with_shut, tollgate.adjust, tollgate.set_floor,
+      tollgate.begin_ledger_pass, tollgate.changed_accounts, tollgate.check_accounts, tollgate.end_ledger_pass,
+      tollgate.clear_escrow_stop, tollgate.purge_reservations, tollgate.close_days, tollgate.day_close_violations,
       tollgate.ensure_usage_partitions TO ${app};
 
     GRANT USAGE ON SCHEMA bullmq TO ${app};

@@ -11,21 +11,3 @@ export async function countOpenDeadLetters(pool: Pool): Promise<number> {
   );
   return countRow.parse(rows)[0].count;
 }
-
-/** How many invariants of the books are broken. Reads whole tables; rejects where that takes longer than `timeoutMs`. */
-export async function countLedgerViolations(pool: Pool, timeoutMs: number): Promise<number> {
-  const connection = await pool.connect();
-  let broken: Error | undefined;
-  try {
-    await connection.query(`BEGIN READ ONLY; SET LOCAL statement_timeout = ${String(Math.trunc(timeoutMs))}`);
-    const { rows } = await connection.query('SELECT count(*) FROM tollgate.ledger_violation');
-    await connection.query('COMMIT');
-    return countRow.parse(rows)[0].count;
-  } catch (error) {
-    broken = error instanceof Error ? error : new Error('the check failed');
-    throw error;
-  } finally {
-    // A connection in the middle of a transaction is of no use to anybody else.
-    connection.release(broken);
-  }
-}

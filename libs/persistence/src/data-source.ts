@@ -6,6 +6,7 @@ import { CatalogVersionEntity } from './entities/catalog-version.entity.js';
 import { DeadLetterDecisionEntity } from './entities/dead-letter-decision.entity.js';
 import { DeploymentModelEntity } from './entities/deployment-model.entity.js';
 import { DeploymentEntity } from './entities/deployment.entity.js';
+import { EscrowStopEntity } from './entities/escrow-stop.entity.js';
 import { IdempotencyRecordEntity } from './entities/idempotency-record.entity.js';
 import { InstallationEntity } from './entities/installation.entity.js';
 import { ModelEntity } from './entities/model.entity.js';
@@ -33,6 +34,7 @@ const ENTITIES = [
   DeadLetterDecisionEntity,
   DeploymentEntity,
   DeploymentModelEntity,
+  EscrowStopEntity,
   IdempotencyRecordEntity,
   InstallationEntity,
   ModelEntity,

@@ -14,6 +14,7 @@ export {
   type DeploymentProvider,
   type DeploymentStatus,
 } from './entities/deployment.entity.js';
+export { EscrowStopEntity } from './entities/escrow-stop.entity.js';
 export { IdempotencyRecordEntity } from './entities/idempotency-record.entity.js';
 export { ModelEntity } from './entities/model.entity.js';
 export { OperatorTokenEntity, type OperatorAccess } from './entities/operator-token.entity.js';
@@ -75,5 +76,5 @@ export {
 } from './usage-rows.js';
 export { listCharged, sumCharged, type ChargedRow, type ChargedSum, type Span } from './charged-rows.js';
 export { readCredits, type CreditRow, type Credits } from './credit-rows.js';
-export { countLedgerViolations, countOpenDeadLetters } from './book-checks.js';
+export { countOpenDeadLetters } from './book-checks.js';
 export { ensureUsageMonths } from './usage-months.js';

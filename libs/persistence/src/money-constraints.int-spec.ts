@@ -61,13 +61,15 @@ async function reservation(row: {
   released?: number;
   state?: string;
   kind?: string;
+  checkpoint?: string;
+  shutAgo?: string;
 }) {
-  const { granted, used = 0, released = 0, state = 'open', kind = 'request' } = row;
+  const { granted, used = 0, released = 0, state = 'open', kind = 'request', checkpoint, shutAgo } = row;
   const id = uuidv7();
   await owner.query(
-    `INSERT INTO tollgate.reservation (id, account_id, kind, granted, used, released, state)
-       VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-    [id, accountId, kind, granted, used, released, state],
+    `INSERT INTO tollgate.reservation (id, account_id, kind, granted, used, released, state, checkpoint, shut_at)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now() - $9::interval)`,
+    [id, accountId, kind, granted, used, released, state, checkpoint, shutAgo],
   );
   return id;
 }
@@ -80,8 +82,27 @@ describe('a reservation', () => {
     ['reservation_closed_is_drained', { granted: 10, used: 5, released: 4, state: 'closed' }],
     ['reservation_state_known', { granted: 10, state: 'frozen' }],
     ['reservation_kind_known', { granted: 10, kind: 'loan' }],
+    [
+      'reservation_checkpoint_of_request',
+      { granted: 10, kind: 'escrow', state: 'closing', checkpoint: '{}' },
+    ],
+    ['reservation_shut_is_over', { granted: 10, shutAgo: '1 s' }],
+    ['reservation_shut_is_over', { granted: 10, kind: 'escrow', shutAgo: '1 s' }],
+    ['reservation_escrow_closes_late', { granted: 0, kind: 'escrow', state: 'closed' }],
+    ['reservation_escrow_closes_late', { granted: 0, kind: 'escrow', state: 'closed', shutAgo: '119 s' }],
   ])('keeps %s', async (constraint, row) => {
     await expect(reservation(row)).rejects.toMatchObject({ constraint });
+  });
+
+  it('is an escrow that was shut for two minutes before it is closed', async () => {
+    await reservation({
+      granted: 10,
+      used: 4,
+      released: 6,
+      kind: 'escrow',
+      state: 'closed',
+      shutAgo: '2 min',
+    });
   });
 
   it('is the only open escrow of its account', async () => {
@@ -126,6 +147,13 @@ describe('a transfer', () => {
     ['transfer_account_whole', { ref_id: uuidv7(), account_seq: 3, balance_after: null }],
     ['transfer_one_customer', { ref_id: uuidv7(), account_seq: 3, credit_id: otherId }],
     ['transfer_one_customer', { ref_id: uuidv7(), account_seq: 3, debit_id: absorbed }],
+    ['transfer_side_of_kind', { ref_id: uuidv7(), account_seq: 3, debit_id: revenue, credit_id: accountId }],
+    [
+      'transfer_side_of_kind',
+      { kind: 'swept', ref_id: uuidv7(), account_seq: 3, debit_id: revenue, credit_id: accountId },
+    ],
+    ['transfer_side_of_kind', { kind: 'reversal', ref_id: uuidv7(), account_seq: 3 }],
+    ['transfer_side_of_kind', { kind: 'absorbed', ref_id: uuidv7(), account_seq: 3 }],
     ['transfer_one_customer', { ref_id: uuidv7(), account_id: null, account_seq: null, balance_after: null }],
   ])('keeps %s', async (constraint, changes) => {
     await expect(transfer(changes)).rejects.toMatchObject({ constraint });

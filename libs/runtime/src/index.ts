@@ -22,5 +22,7 @@ export type { RootOptions, TracedProcess, Tracing } from './tracing/traced-proce
 export { NO_TRACING, callersContext, startTracing } from './tracing/tracing.js';
 export type { TracingConfig } from './tracing/tracing-config.js';
 export { repeatTask, type RepeatedTask } from './repeated-task.js';
+export { faultPoint } from './fault-points.js';
+export { scaledMs, scaledSeconds } from './time-scale.js';
 export { writeDurably } from './write-durably.js';
 export { runProcess, type RunningProcess } from './start.js';

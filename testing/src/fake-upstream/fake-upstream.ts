@@ -20,6 +20,8 @@ export interface FakeUpstreamOptions {
   /** The bearer secret that it asks for; without one it takes everybody. */
   readonly secret?: string;
   readonly models?: readonly string[];
+  /** What happens to requests by the marker in their prompt, unless `behaveFor` says something else of it. */
+  readonly behaviourOf?: (marker: string) => BehaviourInput;
   /** Served before anything else; true if it took the request. */
   readonly intercept?: (request: IncomingMessage, response: ServerResponse) => boolean;
 }
@@ -196,7 +198,9 @@ class LocalFakeUpstream implements FakeUpstream {
   }
 
   private behaviourFor(name: string | null): Behaviour {
-    const marked = name === null ? undefined : this.byMarker.get(name);
+    if (name === null) return this.next.shift() ?? this.usual;
+    const { behaviourOf } = this.options;
+    const marked = this.byMarker.get(name) ?? (behaviourOf && behaviourSchema.parse(behaviourOf(name)));
     return marked ?? this.next.shift() ?? this.usual;
   }
 

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { AuditedChanges } from '../audit/audited-changes.js';
 import { editItem } from '../audit/edited-item.js';
 import type { Actor } from '../auth/operator.js';
+import { EscrowReturn } from '../escrows/escrow-return.js';
 import { Tagged, type Precondition } from '../http/etag.js';
 import { metadataField } from '../http/fields.js';
 import { mergePatch } from '../http/merge-patch.js';
@@ -35,6 +36,7 @@ export class AccountsService {
     private readonly dataSource: DataSource,
     private readonly changes: AuditedChanges,
     private readonly pages: PageReader,
+    private readonly escrows: EscrowReturn,
   ) {}
 
   /** Opens an account with nothing on it. @throws Problem 409 for a floor above 0, or an external id that is taken. */
@@ -65,30 +67,31 @@ export class AccountsService {
   }
 
   /**
-   * Changes what is given. A suspended account's new requests are refused; those under way finish.
-   * @throws Problem 404, 412; 409 for a floor that the balance is below, or an external id that is taken.
+   * Changes what is given. A suspended account's new requests are refused; those under way finish. What is set aside for Redis
+   * comes back where the floor needs it, and where the account is suspended.
+   * @throws Problem 404, 412; 409 for a floor that the balance is below, or an external id that is taken; 503 if Redis has to give
+   *   credits back for the floor and does not answer.
    */
   async patch(
     actor: Actor,
     { id, precondition }: { id: string; precondition: Precondition },
     asked: PatchAccount,
   ): Promise<Tagged<AccountView>> {
-    return editItem(this.changes, actor, {
-      action: 'account.update',
-      target: targetOf(id),
-      precondition,
-      lock: (manager) => lockAccount(manager, id),
-      read: (manager) => readAccount(manager, id),
-      write: async (manager, before) => {
-        const { multiplier, metadata, floor, ...fields } = asked;
-        if (floor !== undefined) await changeFloor(manager, { accountId: id, floorNano: floor });
-        await manager.update<ObjectLiteral>(AccountEntity, id, {
-          ...fields,
-          multiplierPpm: multiplier,
-          metadata: patchedMetadata(before.metadata, metadata),
-        } satisfies Partial<Record<keyof AccountEntity, unknown>>);
-      },
-    });
+    const patched = await this.escrows.around(id, (release) =>
+      editItem(this.changes, actor, {
+        action: 'account.update',
+        target: targetOf(id),
+        precondition,
+        lock: async (manager) => {
+          await lockAccount(manager, id);
+          await release(manager);
+        },
+        read: (manager) => readAccount(manager, id),
+        write: (manager, before) => writeAccount(manager, before, asked),
+      }),
+    );
+    if (asked.status === 'suspended') await this.escrows.takeBack(id);
+    return patched;
   }
 
   async list({ q, status, externalId, ...page }: ListAccounts): Promise<Page<AccountView>> {
@@ -116,6 +119,20 @@ export async function lockAccount(manager: EntityManager, id: string): Promise<v
     .setLock('for_no_key_update')
     .getOne();
   if (locked === null) throw notFound('account');
+}
+
+async function writeAccount(
+  manager: EntityManager,
+  { id, metadata: current }: AccountView,
+  asked: PatchAccount,
+): Promise<void> {
+  const { multiplier, metadata, floor, ...fields } = asked;
+  if (floor !== undefined) await changeFloor(manager, { accountId: id, floorNano: floor });
+  await manager.update<ObjectLiteral>(AccountEntity, id, {
+    ...fields,
+    multiplierPpm: multiplier,
+    metadata: patchedMetadata(current, metadata),
+  } satisfies Partial<Record<keyof AccountEntity, unknown>>);
 }
 
 /** The ledger alone writes a floor: under the account's lock it compares with the balance as it is then. */

@@ -15,6 +15,7 @@ import { lockAccount } from '../accounts/accounts.service.js';
 import { balanceView, type BalanceView } from '../accounts/balance.js';
 import { AuditedChanges } from '../audit/audited-changes.js';
 import type { Actor } from '../auth/operator.js';
+import { EscrowReturn } from '../escrows/escrow-return.js';
 import { Problem, type ProblemCode } from '../http/problem.js';
 import type { IdempotentRequest, OnceAnswer } from './idempotent-request.js';
 import { findStoredAnswer, storeAnswer } from './idempotency.js';
@@ -32,30 +33,38 @@ export interface Movement {
 
 @Injectable()
 export class CreditsService {
-  constructor(private readonly changes: AuditedChanges) {}
+  constructor(
+    private readonly changes: AuditedChanges,
+    private readonly escrows: EscrowReturn,
+  ) {}
 
   /**
    * Moves credits once for each Idempotency-Key: the booking, its audit row and the stored answer are one transaction
-   * under the account's lock, so that of equal calls at once the first books and the others repeat its answer.
-   * @throws Problem 404 for no such account, 409 for a refused booking or a key of another body.
+   * under the account's lock, so that of equal calls at once the first books and the others repeat its answer. What is set aside
+   * for Redis is taken back first, if the account is too short otherwise.
+   * @throws Problem 404 for no such account, 409 for a refused booking or a key of another body, 503 if Redis has to give credits
+   *   back and does not answer.
    */
   async move(actor: Actor, request: IdempotentRequest, movement: Movement): Promise<OnceAnswer> {
     const call = { ...request, accountId: movement.accountId };
-    return this.changes.run<OnceAnswer>(actor, async (manager) => {
-      await lockAccount(manager, movement.accountId);
-      const stored = await findStoredAnswer(manager, call);
-      if (stored !== null) return { answer: { answer: stored, replayed: true }, audit: [] };
-      const before = await readBalance(manager, movement.accountId);
-      const transferId = await book(manager, movement);
-      const answer = await readAnswer(manager, movement.accountId, transferId);
-      await storeAnswer(manager, call, answer);
-      const action = `credits.${movement.kind}`;
-      const target = `account/${movement.accountId}`;
-      return {
-        answer: { answer, replayed: false },
-        audit: [{ action, target, before: { balance: before }, after: answer }],
-      };
-    });
+    return this.escrows.around(movement.accountId, (release) =>
+      this.changes.run<OnceAnswer>(actor, async (manager) => {
+        await lockAccount(manager, movement.accountId);
+        await release(manager);
+        const stored = await findStoredAnswer(manager, call);
+        if (stored !== null) return { answer: { answer: stored, replayed: true }, audit: [] };
+        const before = await readBalance(manager, movement.accountId);
+        const transferId = await book(manager, movement);
+        const answer = await readAnswer(manager, movement.accountId, transferId);
+        await storeAnswer(manager, call, answer);
+        const action = `credits.${movement.kind}`;
+        const target = `account/${movement.accountId}`;
+        return {
+          answer: { answer, replayed: false },
+          audit: [{ action, target, before: { balance: before }, after: answer }],
+        };
+      }),
+    );
   }
 }
 

@@ -4,6 +4,7 @@ interface Reason {
 }
 
 const ONLY_DISCARD = 'It can only be discarded.';
+const CORRECT_OR_DISCARD = 'It can be corrected or discarded.';
 
 /** The reasons that the ledger gives, each with what an operator can do about it. */
 const REASONS: Readonly<Record<string, Reason>> = {
@@ -32,11 +33,11 @@ const REASONS: Readonly<Record<string, Reason>> = {
     replayable: true,
   },
   cost_out_of_range: {
-    explanation: `The cost is above the largest amount that can be booked. ${ONLY_DISCARD}`,
+    explanation: `The cost is above the largest amount that can be booked. ${CORRECT_OR_DISCARD}`,
     replayable: false,
   },
   number_out_of_range: {
-    explanation: `A number of the event is too large to be stored. ${ONLY_DISCARD}`,
+    explanation: `A number of the event is too large to be stored. ${CORRECT_OR_DISCARD}`,
     replayable: false,
   },
   outside_kept_months: {
@@ -52,7 +53,11 @@ export function describeReason(stored: string): Reason & { readonly code: string
   const [code = ''] = stored.split(': ', 1);
   if (code === MALFORMED) {
     const problem = stored.slice(MALFORMED.length + 2);
-    return { code, explanation: `This is not a usage event: ${problem}. ${ONLY_DISCARD}`, replayable: false };
+    return {
+      code,
+      explanation: `This is not a usage event: ${problem}. ${CORRECT_OR_DISCARD}`,
+      replayable: false,
+    };
   }
   const known = REASONS[code];
   if (known !== undefined) return { code, ...known };

@@ -1,3 +1,4 @@
+import { UNIT_KINDS, UNITS_MAX } from '@tollgate/pricing';
 import { z } from 'zod';
 import { amountText, idField, instantField } from '../http/fields.js';
 import { pageParameters } from '../http/page.js';
@@ -5,6 +6,8 @@ import { pageParameters } from '../http/page.js';
 const NOTE_LENGTH_MAX = 1_000;
 const REPLAYS_MAX = 200;
 const REPLAYS_DEFAULT = 100;
+const MULTIPLIER_PPM_MAX = 1_000_000_000;
+const INT_MAX = 2 ** 31 - 1;
 const NUMBER_PATTERN = /^[1-9]\d{0,17}$/;
 
 const filters = {
@@ -32,6 +35,24 @@ export const replayDeadLettersSchema = z.strictObject({
   limit: z.int().min(1).max(REPLAYS_MAX).default(REPLAYS_DEFAULT),
   /** The `nextCursor` of the call before. */
   cursor: z.string().regex(NUMBER_PATTERN, 'is not a cursor of this call').optional(),
+});
+
+/** Stands in for what the event says; what is not given stays. Its cost is reckoned again. */
+const correctionField = z
+  .strictObject({
+    accountId: z.uuid().optional(),
+    priceId: z.uuid().optional(),
+    multiplierPpm: z.int().min(0).max(MULTIPLIER_PPM_MAX).optional(),
+    units: z.partialRecord(z.enum(UNIT_KINDS), z.int().min(0).max(UNITS_MAX)).optional(),
+    billable: z.boolean().optional(),
+    totalMs: z.int().min(0).max(INT_MAX).optional(),
+  })
+  .refine((event) => Object.keys(event).length > 0, 'must correct something');
+
+export const correctDeadLetterSchema = z.strictObject({
+  event: correctionField,
+  /** Why: for whoever asks later. */
+  note: z.string().trim().min(1, 'must say why').max(NOTE_LENGTH_MAX),
 });
 
 export const discardDeadLetterSchema = z.strictObject({
@@ -98,6 +119,7 @@ export const replaysAnswerSchema = z
   })
   .meta({ id: 'Replays' });
 
+export type CorrectDeadLetter = z.infer<typeof correctDeadLetterSchema>;
 export type ListDeadLetters = z.infer<typeof listDeadLettersSchema>;
 export type ReplayDeadLetters = z.infer<typeof replayDeadLettersSchema>;
 export type DeadLetterFilters = Pick<ListDeadLetters, 'reason' | 'accountId' | 'from' | 'to' | 'status'>;

@@ -3,6 +3,7 @@ import { CurrentActor, type Actor } from '../auth/operator.js';
 import { Answers } from '../http/openapi.js';
 import type { Page } from '../http/page.js';
 import {
+  correctDeadLetterSchema,
   deadLetterParameters,
   deadLetterSchema,
   discardDeadLetterSchema,
@@ -11,6 +12,7 @@ import {
   replayAnswerSchema,
   replayDeadLettersSchema,
   replaysAnswerSchema,
+  type CorrectDeadLetter,
   type DeadLetterView,
   type ListDeadLetters,
   type ReadDeadLetterView,
@@ -49,6 +51,17 @@ export class DeadLettersController {
     @Param({ schema: deadLetterParameters }) { id }: { id: string },
   ): Promise<ReplayAnswer> {
     return this.deadLetters.replay(actor, id);
+  }
+
+  @Answers(replayAnswerSchema, { status: 200, problems: ['dead_letter_resolved'] })
+  @Post('dead-letters/:id/correct')
+  @HttpCode(200)
+  correct(
+    @CurrentActor() actor: Actor,
+    @Param({ schema: deadLetterParameters }) { id }: { id: string },
+    @Body({ schema: correctDeadLetterSchema }) asked: CorrectDeadLetter,
+  ): Promise<ReplayAnswer> {
+    return this.deadLetters.correct(actor, id, asked);
   }
 
   /** The path is `/dead-letters:replay`: two colons are one in the router's syntax. */

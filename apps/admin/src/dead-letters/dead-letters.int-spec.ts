@@ -66,6 +66,8 @@ function codeOf({ status, body }: Answer): [number, unknown] {
 }
 
 const replay = (id: string) => admin.call('POST', `/dead-letters/${id}/replay`);
+const correct = (id: string, event: object, note = 'counted by hand') =>
+  admin.call('POST', `/dead-letters/${id}/correct`, { body: { event, note } });
 const discard = (id: string, note = 'of no use') =>
   admin.call('POST', `/dead-letters/${id}/discard`, { body: { note } });
 
@@ -99,7 +101,7 @@ describe('dead letters', () => {
         { requestId: null, reason: 'malformed', replayable: false, event: body },
       ]);
       expect(shown.explanation).toMatch(
-        /^This is not a usage event: ✖ expected .* It can only be discarded\.$/,
+        /^This is not a usage event: ✖ expected .* It can be corrected or discarded\.$/,
       );
       expect((await replay(id)).body).toMatchObject({
         outcome: 'quarantined',
@@ -282,7 +284,7 @@ describe('POST /dead-letters/{id}/discard', () => {
     await store.hold({ requestId, accountId, totalNano: 9_000_000n });
     const id = await quarantine(event, 'unknown_price');
     expect(codeOf(await discard(id))).toEqual([409, 'request_running']);
-    await store.close(requestId, 7_000_000n);
+    await store.close(requestId, accountId, 7_000_000n);
     await store.shutdown();
     expect(await balance()).toEqual({ posted: '5', held: '0.007' });
     const { status, body } = await discard(id, 'the upstream was at fault');
@@ -310,5 +312,59 @@ describe('POST /dead-letters/{id}/discard', () => {
     await replay(id);
     expect(codeOf(await discard(id))).toEqual([409, 'dead_letter_resolved']);
     expect(codeOf(await discard('99'))).toEqual([404, 'not_found']);
+  });
+});
+
+describe('a dead letter that is corrected', () => {
+  it('is settled at the cost of what is given instead, once, with an audit row that says what', async () => {
+    const id = await quarantine({ ...eventOf(7), units: { input: -3 } }, 'malformed: units');
+    const settled = await correct(id, { units: { input: 40 } });
+    expect([settled.status, settled.body]).toEqual([
+      200,
+      expect.objectContaining({ outcome: 'settled', charged: '0.00004', absorbed: '0' }),
+    ]);
+    expect(settled.body.deadLetter).toMatchObject({ status: 'replayed', replayable: false });
+    expect((await balance()).posted).toBe('4.99996');
+    expect(await auditOf(id)).toMatchObject([
+      {
+        action: 'dead_letter.correct',
+        after: { status: 'replayed', correction: { units: { input: 40 } }, note: 'counted by hand' },
+      },
+    ]);
+    expect((await correct(id, { units: { input: 999 } })).body).toMatchObject({ charged: '0.00004' });
+    expect((await balance()).posted).toBe('4.99996');
+    expect(await auditOf(id)).toHaveLength(1);
+  });
+
+  it('can name another account and be free', async () => {
+    const id = await quarantine(eventOf(7, { accountId: uuidv7() }), 'unknown_account');
+    expect((await correct(id, { accountId, billable: false })).body).toMatchObject({
+      outcome: 'settled',
+      charged: '0',
+    });
+  });
+
+  it('stays open where the correction cannot be settled either', async () => {
+    const id = await quarantine(eventOf(7), 'unknown_price');
+    const { body } = await correct(id, { priceId: uuidv7() });
+    expect(body).toMatchObject({ outcome: 'quarantined', reason: 'unknown_price', charged: '0' });
+    expect(body.deadLetter.status).toBe('open');
+  });
+
+  it.each([
+    ['/event', {}],
+    ['/event/costNano', { costNano: '5' }],
+    ['/event/units/input', { units: { input: -1 } }],
+    ['/event/requestId', { requestId: uuidv7() }],
+  ])('takes nothing that is wrong at %s', async (pointer, event) => {
+    const id = await quarantine(eventOf(7), 'cost_mismatch');
+    const answer = await correct(id, event);
+    expect([answer.status, answer.body.errors[0].pointer]).toEqual([422, pointer]);
+  });
+
+  it('was discarded before: 409', async () => {
+    const id = await quarantine(eventOf(7), 'cost_mismatch');
+    await discard(id);
+    expect(codeOf(await correct(id, { billable: false }))).toEqual([409, 'dead_letter_resolved']);
   });
 });

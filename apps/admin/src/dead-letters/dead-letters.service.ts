@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { Injectable } from '@nestjs/common';
 import {
   CostCheck,
+  correctDeadLetter,
   discardDeadLetter,
   replayDeadLetter,
   type ReplayResult,
@@ -14,7 +15,13 @@ import { AuditedChanges } from '../audit/audited-changes.js';
 import type { Actor } from '../auth/operator.js';
 import { Problem, notFound } from '../http/problem.js';
 import { DeadLetterReads, readDeadLetter } from './dead-letter-reads.js';
-import type { DeadLetterView, ReplayAnswer, ReplayDeadLetters, ReplaysAnswer } from './dead-letter.schema.js';
+import type {
+  CorrectDeadLetter,
+  DeadLetterView,
+  ReplayAnswer,
+  ReplayDeadLetters,
+  ReplaysAnswer,
+} from './dead-letter.schema.js';
 
 interface Replayed {
   readonly result: ReplayResult;
@@ -35,17 +42,15 @@ export class DeadLettersService {
    * @throws Problem 404; 409 for one that was discarded.
    */
   async replay(actor: Actor, id: string): Promise<ReplayAnswer> {
-    const { result, deadLetter } = await this.settleAgain(actor, id);
-    if (result.outcome === 'discarded') throw wasDiscarded();
-    assert(result.outcome !== 'unknown', 'what is not there was refused');
-    const isSettled = result.outcome !== 'quarantined';
-    return {
-      outcome: result.outcome,
-      reason: isSettled ? null : deadLetter.reason,
-      charged: formatAmount(isSettled ? result.chargedNano : 0n),
-      absorbed: formatAmount(isSettled ? result.absorbedNano : 0n),
-      deadLetter,
-    };
+    return replayAnswer(await this.settleAgain(actor, id));
+  }
+
+  /**
+   * Settles a dead letter with other usage than its event has. One that is settled already answers how that ended and moves nothing.
+   * @throws Problem 404; 409 for one that was discarded.
+   */
+  async correct(actor: Actor, id: string, asked: CorrectDeadLetter): Promise<ReplayAnswer> {
+    return replayAnswer(await this.settleAgain(actor, id, asked));
   }
 
   /** Replays open dead letters that match, oldest first, each in a transaction of its own: what fails stops no other. */
@@ -96,20 +101,42 @@ export class DeadLettersService {
     });
   }
 
-  private settleAgain(actor: Actor, id: string): Promise<Replayed> {
+  private settleAgain(actor: Actor, id: string, asked: CorrectDeadLetter | null = null): Promise<Replayed> {
     return this.changes.run<Replayed>(actor, async (manager) => {
       const before = await readDeadLetter(manager, id);
-      const result = await replayDeadLetter(sqlOf(manager), this.costs, id);
+      const sql = sqlOf(manager);
+      const result =
+        asked === null
+          ? await replayDeadLetter(sql, this.costs, id)
+          : await correctDeadLetter(sql, this.costs, { id, correction: asked.event });
       if (result.outcome === 'unknown') throw notFound('dead letter');
       const deadLetter = await readDeadLetter(manager, id);
       const answer = { result, deadLetter };
       // A replay that failed like the one before changed nothing, but it was tried.
       const changedNothing =
         result.outcome === 'discarded' || (result.outcome !== 'quarantined' && !result.isNews);
-      const entry = { action: 'dead_letter.replay', target: targetOf(id), before, after: deadLetter };
+      const entry = {
+        action: asked === null ? 'dead_letter.replay' : 'dead_letter.correct',
+        target: targetOf(id),
+        before,
+        after: { ...deadLetter, ...(asked !== null && { correction: asked.event, note: asked.note }) },
+      };
       return { answer, audit: changedNothing ? [] : [entry] };
     });
   }
+}
+
+function replayAnswer({ result, deadLetter }: Replayed): ReplayAnswer {
+  if (result.outcome === 'discarded') throw wasDiscarded();
+  assert(result.outcome !== 'unknown', 'what is not there was refused');
+  const isSettled = result.outcome !== 'quarantined';
+  return {
+    outcome: result.outcome,
+    reason: isSettled ? null : deadLetter.reason,
+    charged: formatAmount(isSettled ? result.chargedNano : 0n),
+    absorbed: formatAmount(isSettled ? result.absorbedNano : 0n),
+    deadLetter,
+  };
 }
 
 function sqlOf(manager: EntityManager): Sql {

@@ -16,6 +16,7 @@ export const PROBLEMS = {
   last_full_access: { status: 409, title: 'Nobody would have full access' },
   dead_letter_resolved: { status: 409, title: 'The dead letter is resolved' },
   request_running: { status: 409, title: 'The request is still running' },
+  books_wrong: { status: 409, title: 'The books of the account are wrong' },
   in_use: { status: 409, title: 'The resource is in use' },
   idempotency_key_reused: { status: 409, title: 'The Idempotency-Key belongs to another request' },
   precondition_failed: { status: 412, title: 'The resource is in another state' },
@@ -29,6 +30,7 @@ export const PROBLEMS = {
   headers_too_large: { status: 431, title: 'The headers are too large' },
   internal_error: { status: 500, title: 'Something went wrong' },
   query_timeout: { status: 503, title: 'The database took too long' },
+  redis_unavailable: { status: 503, title: 'Redis is not available' },
   database_unavailable: { status: 503, title: 'The database is not available' },
 } as const satisfies Record<string, { status: number; title: string }>;
 

@@ -21,6 +21,7 @@ const TAGS: Readonly<Record<string, { name: string; description: string }>> = {
   Audit: { name: 'Audit', description: 'Every change that an operator made.' },
   Settings: { name: 'Settings', description: 'What applies to the whole installation.' },
   OperatorTokens: { name: 'Operator tokens', description: 'Who may use this API.' },
+  EscrowStops: { name: 'Escrow stops', description: 'Accounts whose books were found wrong.' },
   DeadLetters: { name: 'Dead letters', description: 'Usage events that could not be settled.' },
 };
 

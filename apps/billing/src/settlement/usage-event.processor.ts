@@ -1,14 +1,15 @@
 import { OnWorkerEvent, Processor, WorkerHost } from '@nestjs/bullmq';
 import { Inject, type BeforeApplicationShutdown } from '@nestjs/common';
 import { USAGE_QUEUE, parseUsageJob, usageRetryDelayMs } from '@tollgate/contracts';
+import { faultPoint, scaledMs } from '@tollgate/runtime';
 import type { Job } from 'bullmq';
 import { BILLING_CONTEXT, type BillingContext } from '../billing-context.js';
 import { observeJob } from '../telemetry/observed-job.js';
 import { UsageSettlement } from './usage-settlement.js';
 
 /** A worker that died holds its jobs for at most lock duration + stalled interval. */
-const LOCK_DURATION_MS = 15_000;
-const STALLED_INTERVAL_MS = 5_000;
+const LOCK_DURATION_MS = scaledMs(15_000);
+const STALLED_INTERVAL_MS = scaledMs(5_000);
 /** Jobs settled at a time: a second one is prepared while the first waits for Postgres. */
 const CONCURRENCY = 2;
 /** A job whose worker died is tried again however often that happens: nothing here may end in BullMQ's failed set. */
@@ -20,7 +21,7 @@ const STALLED_COUNT_MAX = 1_000_000_000;
   lockDuration: LOCK_DURATION_MS,
   stalledInterval: STALLED_INTERVAL_MS,
   maxStalledCount: STALLED_COUNT_MAX,
-  settings: { backoffStrategy: usageRetryDelayMs },
+  settings: { backoffStrategy: (attemptsMade) => scaledMs(usageRetryDelayMs(attemptsMade)) },
 })
 export class UsageEventProcessor extends WorkerHost implements BeforeApplicationShutdown {
   constructor(
@@ -32,7 +33,14 @@ export class UsageEventProcessor extends WorkerHost implements BeforeApplication
 
   async process(job: Job): Promise<void> {
     const content = parseUsageJob(job.data);
+    faultPoint('w.read');
     await observeJob(this.context, { taken: job, content }, () => this.settlement.settle(content));
+    faultPoint('w.commit.ok');
+  }
+
+  @OnWorkerEvent('completed')
+  onCompleted(): void {
+    faultPoint('w.ack.ok');
   }
 
   @OnWorkerEvent('failed')

@@ -38,6 +38,8 @@ export class BacklogWatch implements OnApplicationBootstrap, BeforeApplicationSh
   ) {}
 
   onApplicationBootstrap(): void {
+    // The worker of the same queue tells that it is away.
+    this.queue.on('error', () => undefined);
     this.task = repeatTask({ intervalMs: INTERVAL_MS, run: () => this.look(), onError: () => undefined });
     void this.look();
   }

@@ -1,5 +1,11 @@
-import { SettlementMetrics, type ExpiredHold } from '@tollgate/ledger';
-import { LATENCY_BOUNDS_SECONDS, type Counter, type Histogram, type ProcessMetrics } from '@tollgate/runtime';
+import { SettlementMetrics, type BookState, type EscrowTotal, type ExpiredHold } from '@tollgate/ledger';
+import {
+  LATENCY_BOUNDS_SECONDS,
+  type Counter,
+  type CounterFamily,
+  type Histogram,
+  type ProcessMetrics,
+} from '@tollgate/runtime';
 
 const NANO_PER_CREDIT = 1e9;
 
@@ -22,8 +28,13 @@ export class BillingMetrics {
   /** Null while the queue does not say. */
   backlog: Backlog | null = null;
   openDeadLetters: number | null = null;
-  /** What the last check of the books found, and when; null before the first. */
-  ledgerCheck: { readonly violations: number; readonly endedAtMs: number } | null = null;
+  /** What the last check of the books found, by whichever process; null before it is known. */
+  books: BookState | null = null;
+  escrows: readonly EscrowTotal[] | null = null;
+  /** Pockets without an escrow and escrows without a pocket that were found. */
+  readonly drifts: CounterFamily;
+  /** Finished requests whose usage no copy has any more. */
+  readonly usageLost: Counter;
   private readonly expired: Counter;
   private readonly expiredCredits: Counter;
 
@@ -36,8 +47,17 @@ export class BillingMetrics {
     );
     this.expired = single('tollgate_billing_holds_expired_total', 'Holds that nobody renewed in time.');
     this.expiredCredits = single('tollgate_billing_holds_expired_credits_total', 'Credits that these held.');
+    this.usageLost = single(
+      'tollgate_billing_usage_lost_total',
+      'Finished requests whose usage neither queue nor journal had any more, known by their holds in Postgres.',
+    );
     const timing = (name: string, help: string): Histogram =>
       metrics.histogram({ name, help, bounds: LATENCY_BOUNDS_SECONDS }).with();
+    this.drifts = metrics.counter({
+      name: 'tollgate_billing_drifts_total',
+      help: 'Pockets in Redis without an open escrow in Postgres, and the reverse, that were found and repaired.',
+      labelNames: ['found'],
+    });
     this.jobDuration = timing('tollgate_billing_job_duration_seconds', 'How long settling a job takes.');
     this.settleDelay = timing(
       'tollgate_billing_settle_delay_seconds',
@@ -45,9 +65,10 @@ export class BillingMetrics {
     );
     this.showBacklog();
     this.showBooks();
+    this.showEscrows();
   }
 
-  countExpired(holds: readonly ExpiredHold[]): void {
+  countExpired(holds: readonly Pick<ExpiredHold, 'amountNano'>[]): void {
     this.expired.add(holds.length);
     for (const { amountNano } of holds) this.expiredCredits.add(Number(amountNano) / NANO_PER_CREDIT);
   }
@@ -79,13 +100,31 @@ export class BillingMetrics {
   private showBooks(): void {
     this.metrics.gauge({
       name: 'tollgate_billing_ledger_violations',
-      help: 'Rows of tollgate.ledger_violation: broken invariants of the books.',
-      read: () => this.ledgerCheck?.violations ?? null,
+      help: 'Broken invariants in the books of accounts, at most 20 of each.',
+      read: () => this.books?.violationCount ?? null,
     });
     this.metrics.gauge({
       name: 'tollgate_billing_ledger_check_timestamp_seconds',
-      help: 'When the books were last checked to the end.',
-      read: () => (this.ledgerCheck === null ? null : this.ledgerCheck.endedAtMs / 1_000),
+      help: 'When the books of all accounts that had changed were last checked.',
+      read: () => secondsOf(this.books?.checkedAt ?? null),
+    });
+  }
+
+  private showEscrows(): void {
+    this.metrics.gauge({
+      name: 'tollgate_billing_escrows',
+      help: 'Escrows that have credits set aside for Redis, at most a minute ago.',
+      labelNames: ['state'],
+      read: () => (this.escrows ?? []).map(({ state, count }) => [[state], count] as const),
+    });
+    this.metrics.gauge({
+      name: 'tollgate_billing_escrow_credits',
+      help: 'Credits that these have set aside.',
+      labelNames: ['state'],
+      read: () =>
+        (this.escrows ?? []).map(
+          ({ state, amountNano }) => [[state], Number(amountNano) / NANO_PER_CREDIT] as const,
+        ),
     });
   }
 }
@@ -93,4 +132,8 @@ export class BillingMetrics {
 function ageSeconds(backlog: Backlog | null): number | null {
   if (backlog === null) return null;
   return backlog.oldestEventAtMs === null ? 0 : Math.max(0, (Date.now() - backlog.oldestEventAtMs) / 1_000);
+}
+
+function secondsOf(moment: Date | null): number | null {
+  return moment === null ? null : moment.getTime() / 1_000;
 }

@@ -72,6 +72,45 @@ describe('CallerCache', () => {
     expect(await cache.find('sk-1')).toMatchObject(expected);
   });
 
+  it('goes on with whom it knows while the table cannot be asked, for a quarter of an hour', async () => {
+    jest.useFakeTimers();
+    // The cache takes the very first millisecond of a clock for no time at all.
+    jest.advanceTimersByTime(1_000);
+    try {
+      let asked = 0;
+      const cache = new CallerCache(masterKey, async () => {
+        asked += 1;
+        if (asked > 1) throw new Error('connection refused');
+        return row();
+      });
+      expect((await cache.find('sk-1')).status).toBe('active');
+      jest.advanceTimersByTime(61_000);
+      expect((await cache.find('sk-1')).status).toBe('active');
+      expect(asked).toBe(2);
+      expect((await cache.find('sk-1')).status).toBe('active');
+      expect(asked).toBe(2);
+      jest.advanceTimersByTime(5_001);
+      expect((await cache.find('sk-1')).status).toBe('active');
+      expect(asked).toBe(3);
+      jest.advanceTimersByTime(15 * 60_000);
+      await expect(cache.find('sk-1')).rejects.toMatchObject({ entry: 'billing_unavailable' });
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
+  it('forgets whom it kept as soon as it hears of a change', async () => {
+    let isAway = false;
+    const cache = new CallerCache(masterKey, async () => {
+      if (isAway) throw new Error('connection refused');
+      return row();
+    });
+    await cache.find('sk-1');
+    isAway = true;
+    cache.clear();
+    await expect(cache.find('sk-1')).rejects.toMatchObject({ entry: 'billing_unavailable' });
+  });
+
   it('says that it cannot know where the table cannot be asked, and asks again the next time', async () => {
     let isAway = true;
     const cache = new CallerCache(masterKey, async () => {

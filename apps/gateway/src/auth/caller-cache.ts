@@ -16,6 +16,15 @@ const UNKNOWN: FoundCaller = { status: 'unknown' };
 const CACHED_MAX = 50_000;
 /** Notices drop what has changed within a second; this bounds what a lost notice can do. */
 const CACHED_FOR_MS = 60_000;
+/**
+ * While Postgres cannot be asked, known callers go on as they were for so long: what they may spend is set aside already. A key that is
+ * revoked in that time cannot be heard of anyway.
+ */
+const KEPT_FOR_MS = 15 * 60_000;
+/** How long a caller that could not be looked up again goes on before Postgres is asked the next time. */
+const ASKED_AGAIN_AFTER_MS = 5_000;
+/** Asked for anew each time, so that a test may turn it. */
+const CLOCK = { now: (): number => performance.now() };
 
 interface KnownKey {
   readonly found: FoundCaller;
@@ -24,7 +33,13 @@ interface KnownKey {
 
 /** Callers by the HMAC of their key, looked up in Postgres once and dropped when keys or accounts change. */
 export class CallerCache {
-  private readonly known = new LRUCache<string, KnownKey>({ max: CACHED_MAX, ttl: CACHED_FOR_MS });
+  private readonly known = new LRUCache<string, KnownKey>({
+    max: CACHED_MAX,
+    ttl: CACHED_FOR_MS,
+    perf: CLOCK,
+  });
+  /** What was known last, for when Postgres cannot be asked. */
+  private readonly kept = new LRUCache<string, KnownKey>({ max: CACHED_MAX, ttl: KEPT_FOR_MS, perf: CLOCK });
   /** Lookups under way, so that many requests of a new key ask once. */
   private readonly pending = new Map<string, Promise<KnownKey>>();
   private generation = 0;
@@ -36,7 +51,7 @@ export class CallerCache {
 
   /**
    * Whom a credential belongs to: at once if that is known, else by a promise.
-   * @throws GatewayError `billing_unavailable`, by rejection, if Postgres cannot be asked.
+   * @throws GatewayError `billing_unavailable`, by rejection, if Postgres cannot be asked about a credential that was not known lately.
    */
   find(credential: string): FoundCaller | Promise<FoundCaller> {
     const keyHash = this.masterKey.hashSecret('api-key', credential);
@@ -49,6 +64,7 @@ export class CallerCache {
   clear(): void {
     this.generation += 1;
     this.known.clear();
+    this.kept.clear();
     this.pending.clear();
   }
 
@@ -60,10 +76,15 @@ export class CallerCache {
       .then((row) => {
         const known = toKnownKey(row);
         // What was read before a change must not be remembered after it.
-        if (generation === this.generation) this.known.set(id, known);
+        if (generation === this.generation) this.remember(id, known);
         return known;
       })
       .catch((cause: unknown) => {
+        const kept = this.kept.get(id);
+        if (kept !== undefined) {
+          this.known.set(id, kept, { ttl: ASKED_AGAIN_AFTER_MS });
+          return kept;
+        }
         throw new GatewayError('billing_unavailable', {}, { cause });
       })
       .finally(() => {
@@ -71,6 +92,11 @@ export class CallerCache {
       });
     this.pending.set(id, loading);
     return loading;
+  }
+
+  private remember(id: string, known: KnownKey): void {
+    this.known.set(id, known);
+    this.kept.set(id, known);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { UsageEvent } from '@tollgate/contracts';
 import {
   HoldStoreUnavailableError,
   type HoldRequest,
@@ -5,7 +6,7 @@ import {
   type HoldStore,
 } from '@tollgate/ledger';
 import { formatAmount } from '@tollgate/pricing';
-import type { Logger } from '@tollgate/runtime';
+import { scaledMs, type Logger } from '@tollgate/runtime';
 import { GatewayError } from '../relay/gateway-errors.js';
 import type { GatewayMetrics } from '../telemetry/gateway-metrics.js';
 import type { RequestPlan } from '../relay/request-plan.js';
@@ -13,23 +14,28 @@ import { HoldSize } from './hold-size.js';
 import { LiveHold } from './live-hold.js';
 
 /** How often the holds of running requests are renewed; they live for 90 s. */
-const RENEW_INTERVAL_MS = 20_000;
+const RENEW_INTERVAL_MS = scaledMs(20_000);
 
-/** A stream whose hold was not renewed for so long ends: billing may free the hold soon after. */
-export const UNRENEWED_MAX_MS = 60_000;
+/** How often it is looked whether holds were not renewed for too long: streams that get no piece do not look themselves. */
+const LOSS_CHECK_INTERVAL_MS = scaledMs(2_000);
 
 /** The holds of all requests of this process, renewed until their usage event is accepted. */
 export class LiveHolds {
   private readonly holds = new Map<string, LiveHold>();
-  private readonly timer: NodeJS.Timeout;
+  private readonly timers: readonly NodeJS.Timeout[];
+  /** Told of each checkpoint that a hold is renewed with, before the store is. */
+  onCheckpoint: (checkpoint: UsageEvent) => void = () => undefined;
 
   constructor(
     private readonly store: HoldStore,
     private readonly logger: Logger,
-    private readonly counts: Pick<GatewayMetrics, 'holds' | 'extensions'>,
+    private readonly counts: Pick<GatewayMetrics, 'holds' | 'extensions' | 'holdStore'>,
   ) {
-    this.timer = setInterval(() => void this.renew(), RENEW_INTERVAL_MS);
-    this.timer.unref();
+    this.timers = [
+      setInterval(() => void this.renew(), RENEW_INTERVAL_MS),
+      setInterval(() => this.noticeLosses(), LOSS_CHECK_INTERVAL_MS),
+    ];
+    for (const timer of this.timers) timer.unref();
   }
 
   /**
@@ -40,6 +46,7 @@ export class LiveHolds {
   async place(plan: RequestPlan): Promise<LiveHold> {
     const size = new HoldSize(plan.holdBasis);
     const { requestId, caller } = plan;
+    const { logger, counts } = this;
     const { totalNano, leastNano } = size;
     const result = await this.store
       .hold({ requestId, accountId: caller.accountId, totalNano, leastNano })
@@ -59,17 +66,21 @@ export class LiveHolds {
         { status: plan.settings.noCreditStatus },
       );
     }
+    if (result.outcome === 'set_aside') {
+      this.counts.holds.setAside.add();
+      const headers = { 'retry-after': String(result.retryAfterSeconds) };
+      throw new GatewayError('billing_unavailable', {}, { headers });
+    }
     if (result.outcome === 'settled') throw new Error('a fresh request id is already settled');
     this.counts.holds.placed.add();
-    const hold = new LiveHold(
-      requestId,
-      caller.accountId,
-      result.grantedNano,
-      result.availableNano,
-      size,
-      plan.holdBasis.outputCap,
-      { hold: (request) => this.extend(request) },
-    );
+    const hold = new LiveHold(requestId, caller.accountId, result, size, plan.holdBasis.outputCap, {
+      store: { hold: (request) => this.extend(request) },
+      renew: (begun) => void this.renew([begun]),
+      lost: () => {
+        counts.holdStore.lost.add();
+        logger.error({ requestId }, 'a hold was not renewed in time');
+      },
+    });
     this.holds.set(requestId, hold);
     return hold;
   }
@@ -80,24 +91,23 @@ export class LiveHolds {
   }
 
   /** Closes holds whose usage events were accepted. What fails here is closed when the event is settled. */
-  async close(closed: readonly { requestId: string; costNano: bigint }[]): Promise<void> {
+  async close(closed: readonly { requestId: string; accountId: string; costNano: bigint }[]): Promise<void> {
     for (const { requestId } of closed) this.holds.delete(requestId);
     await Promise.all(
-      closed.map(({ requestId, costNano }) =>
-        this.store.close(requestId, costNano).catch((error: unknown) => {
+      closed.map(({ requestId, accountId, costNano }) =>
+        this.store.close(requestId, accountId, costNano).catch((error: unknown) => {
           this.logger.warn({ err: error, requestId }, 'could not close a hold; settling will');
         }),
       ),
     );
   }
 
-  /** Whether the hold was confirmed recently enough to go on serving. */
-  isRenewed(hold: LiveHold): boolean {
-    return performance.now() - hold.renewedAtMs < UNRENEWED_MAX_MS;
+  stop(): void {
+    for (const timer of this.timers) clearInterval(timer);
   }
 
-  stop(): void {
-    clearInterval(this.timer);
+  private noticeLosses(): void {
+    for (const hold of this.holds.values()) hold.noticeLoss();
   }
 
   private async extend(request: HoldRequest): Promise<HoldResult> {
@@ -112,14 +122,38 @@ export class LiveHolds {
     }
   }
 
-  private async renew(): Promise<void> {
-    const holds = [...this.holds.values()];
+  /**
+   * Renews holds with their checkpoints: all of them, unless told. What the store has lost meanwhile is held again and renewed once
+   * more, so that the checkpoint comes along; what cannot be held again ends after a while.
+   */
+  async renew(holds: readonly LiveHold[] = [...this.holds.values()]): Promise<void> {
     if (holds.length === 0) return;
     try {
-      const alive = await this.store.touch(holds.map(({ requestId }) => requestId));
-      for (const hold of holds) if (alive.has(hold.requestId)) hold.renewedAtMs = performance.now();
+      const lost = await this.touch(holds);
+      const again = await Promise.all(
+        lost.map(async (hold) => ((await hold.holdAgain().catch(() => false)) ? [hold] : [])),
+      );
+      if (again.flat().length > 0) await this.touch(again.flat());
     } catch (error) {
       this.logger.warn({ err: error, holds: holds.length }, 'could not renew holds');
     }
+  }
+
+  /** Answers those that are not set aside any more. */
+  private async touch(holds: readonly LiveHold[]): Promise<LiveHold[]> {
+    const touched = holds.map((hold) => ({
+      requestId: hold.requestId,
+      accountId: hold.accountId,
+      checkpoint: hold.checkpoint,
+    }));
+    for (const [index, { checkpoint }] of touched.entries()) {
+      // Of those that are over, the journal gets the event itself.
+      if (checkpoint !== null && holds[index]?.hasEnded === false) this.onCheckpoint(checkpoint);
+    }
+    const outcomes = await this.store.touch(touched);
+    const isOpen = ({ requestId }: LiveHold): boolean => outcomes.get(requestId) === 'open';
+    for (const hold of holds.filter(isOpen)) hold.renewed();
+    // Those that were closed meanwhile are nobody's any more.
+    return holds.filter((hold) => !isOpen(hold) && this.holds.get(hold.requestId) === hold);
   }
 }

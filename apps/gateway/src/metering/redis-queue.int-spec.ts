@@ -46,6 +46,7 @@ async function startPublisher(): Promise<void> {
     queue,
     logger: createLogger('test', 'silent'),
     counts: new GatewayMetrics(new ProcessMetrics('gateway', new Health())).events,
+    journal: null,
     settleDirectly: async (events) => {
       direct.push(...events);
     },

@@ -41,11 +41,7 @@ export class UsageMeter {
 
   /** Takes the usage object of an upstream; one that cannot be true is logged and not believed. */
   report(usage: unknown, outputTokensCapSent: number | null): void {
-    const bounds = {
-      outputTokensCap: outputTokensCapSent,
-      contextTokens: this.plan.offer.model.contextTokens,
-    };
-    const read = readUsage(usage, bounds);
+    const read = this.read(usage, outputTokensCapSent);
     if (read === null) return;
     if ('impossible' in read) {
       const { requestId } = this.plan;
@@ -71,8 +67,21 @@ export class UsageMeter {
 
   /** The usage event of the finished request. */
   finish(): UsageEvent {
+    return this.eventOf(this.outcome, this.charge());
+  }
+
+  /**
+   * The usage event as it would be if the stream were cut off now: what went on to the client, and the input. `usage` is the
+   * upstream's count so far; nobody is told if it cannot be true, because it is not its last word.
+   */
+  checkpoint(usage: unknown, outputTokensCapSent: number | null): UsageEvent {
+    const read = this.read(usage, outputTokensCapSent);
+    const reported = read === null || 'impossible' in read ? null : read.units;
+    return this.eventOf('cut_off', this.charge('cut_off', reported));
+  }
+
+  private eventOf(outcome: Outcome, charge: Charge): UsageEvent {
     const { plan, deployment } = this;
-    const charge = this.charge();
     const { price } = plan.offer;
     const { multiplierPpm } = plan.caller;
     return {
@@ -88,7 +97,7 @@ export class UsageMeter {
       billable: charge.billable,
       costNano: this.costOf(charge).toString(),
       usageSource: charge.usageSource,
-      outcome: this.outcome,
+      outcome,
       attempts: this.attempts,
       firstByteMs: this.firstByteMs,
       totalMs: this.elapsedMs(),
@@ -102,10 +111,17 @@ export class UsageMeter {
     return computeCost({ price: offer.price, units: charge.units, multiplierPpm: caller.multiplierPpm });
   }
 
-  private charge(): Charge {
+  private read(usage: unknown, outputTokensCapSent: number | null): ReturnType<typeof readUsage> {
+    return readUsage(usage, {
+      outputTokensCap: outputTokensCapSent,
+      contextTokens: this.plan.offer.model.contextTokens,
+    });
+  }
+
+  private charge(outcome = this.outcome, reported: Units | null = this.reported?.units ?? null): Charge {
     return decideCharge({
-      outcome: this.outcome,
-      reported: this.reported?.units ?? null,
+      outcome,
+      reported,
       wasSent: this.wasSent,
       wasDelivered: this.wasDelivered,
       emptyCompletions: this.plan.settings.emptyCompletions,

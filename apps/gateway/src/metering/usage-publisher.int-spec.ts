@@ -63,6 +63,7 @@ describe('UsagePublisher', () => {
       queue,
       logger,
       counts,
+      journal: null,
       settleDirectly: async () => {
         throw new Error('the queue is there');
       },
@@ -90,6 +91,7 @@ describe('UsagePublisher', () => {
       queue: deadQueue,
       logger,
       counts,
+      journal: null,
       settleDirectly: async (events) => {
         await settleBatch(poolSql(pool), events);
       },
@@ -114,6 +116,7 @@ describe('UsagePublisher', () => {
       queue: deadQueue,
       logger,
       counts,
+      journal: null,
       settleDirectly: async () => {
         if (isAway) throw new Error('the ledger is away');
       },

@@ -1,4 +1,4 @@
-import { within, type Logger } from '@tollgate/runtime';
+import { faultPoint, within, type Logger } from '@tollgate/runtime';
 import type { Caller } from '../auth/caller.js';
 import type { RequestDialect } from '../dialects/dialect-profile.js';
 import type { LiveHolds } from '../hold/live-holds.js';
@@ -10,7 +10,7 @@ import type { UsagePublisher } from '../metering/usage-publisher.js';
 import type { CatalogHolder } from '../routing/catalog-holder.js';
 import { orderDeployments } from '../routing/router.js';
 import { ClientClosedError, type ClientConnection } from '../http/client-connection.js';
-import { deliverAnswer } from '../stream/deliver-answer.js';
+import { deliverAnswer, type SendEnd } from '../stream/deliver-answer.js';
 import type { ObservedRequest } from '../telemetry/observed-request.js';
 import type { UpstreamAttempts } from '../upstream/upstream-attempts.js';
 import type { ApiParser } from './api-request.js';
@@ -61,19 +61,26 @@ export async function relay(arrival: Arrival, steps: RelaySteps): Promise<void> 
   observed.relayBegins(plan.offer.model.name, request.stream);
   try {
     const hold = await within(observed.span, 'hold', () => steps.holds.place(plan));
+    faultPoint('g.hold.ok');
+    steps.publisher.begun(hold);
     const meter = new UsageMeter(plan, steps.logger);
+    let sendEnd: SendEnd | null = null;
     try {
       const relayed = { plan, hold, meter, client, observed };
       const deployments = orderDeployments(plan.offer.model.deployments);
       const opened = await steps.upstream.open(relayed, deployments);
-      await deliverAnswer(relayed, opened);
+      sendEnd = await deliverAnswer(relayed, opened);
     } catch (error) {
       if (!(error instanceof ClientClosedError)) throw error;
       meter.outcome = 'client_closed';
     } finally {
-      const event = meter.finish();
+      const event = hold.drawnOn(meter.finish());
+      hold.end(event);
       observed.relayEnds(event);
+      faultPoint('g.usage.seen');
       steps.publisher.publish(event, observed.span);
+      // Only now: a process that dies in between has served a client that does not have its whole answer.
+      sendEnd?.();
     }
   } finally {
     leave();

@@ -184,7 +184,7 @@ describe('GET /v1/key', () => {
     expect(await holds.hold(hold)).toMatchObject({ outcome: 'held' });
     const { body } = await call('/v1/key', { key: eve.apiKey });
     expect(body.balance).toEqual({ posted: '10', held: '3', available: '9', floor: '-2' });
-    await holds.close(hold.requestId, 0n);
+    await holds.close(hold.requestId, eve.accountId, 0n);
     await holds.shutdown();
     expect((await call('/v1/key', { key: eve.apiKey })).body.balance.held).toBe('0');
   });
@@ -319,7 +319,7 @@ describe('GET /v1/generations/{request_id}', () => {
     );
     for (const answer of answers) expectProblem(answer, { status: 404, code: 'generation_not_found' });
     expect(new Set(answers.map(({ body }) => JSON.stringify(body))).size).toBe(1);
-    await holds.close(running, 0n);
+    await holds.close(running, ada.accountId, 0n);
     await holds.shutdown();
   });
 });
@@ -428,7 +428,7 @@ describe('the billing pages', () => {
       body: JSON.stringify({ api_secret_key: eve.apiKey }),
     });
     expect(keyed.body).toEqual(posted.body);
-    await holds.close(requestId, 0n);
+    await holds.close(requestId, eve.accountId, 0n);
     await holds.shutdown();
   });
 

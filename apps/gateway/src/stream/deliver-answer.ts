@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import { SSE_DONE, encodeSseEvent } from '@tollgate/openai';
 import { formatAmount } from '@tollgate/pricing';
+import { faultPoint } from '@tollgate/runtime';
 import type { UsageMeter } from '../metering/usage-meter.js';
 import { GatewayError } from '../relay/gateway-errors.js';
-import { UNRENEWED_MAX_MS } from '../hold/live-holds.js';
 import type { AnswerStream } from '../upstream/answer-stream.js';
 import {
   affordableOutputTokens,
@@ -24,16 +24,19 @@ const HELD_BYTES_PER_TOKEN = 3;
 
 const END = encodeSseEvent(SSE_DONE);
 
-/** Gives an opened answer to the client and tells the meter how that ended. Never throws once the head is written. */
-export async function deliverAnswer(relayed: RelayedRequest, opened: OpenedAnswer): Promise<void> {
-  if (opened.kind === 'stream') {
-    await deliverStream(relayed, opened);
-    return;
-  }
-  deliverPlain(relayed, opened);
+/** Sends what completes the client's answer. */
+export type SendEnd = () => void;
+
+/**
+ * Gives an opened answer to the client, all but its end, and tells the meter how that ended. The end is the caller's to send, once
+ * the usage is noted. Never throws once the head is written.
+ */
+export async function deliverAnswer(relayed: RelayedRequest, opened: OpenedAnswer): Promise<SendEnd> {
+  return opened.kind === 'stream' ? deliverStream(relayed, opened) : deliverPlain(relayed, opened);
 }
 
-function deliverPlain(relayed: RelayedRequest, opened: Extract<OpenedAnswer, { kind: 'plain' }>): void {
+/** A plain answer is its end. */
+function deliverPlain(relayed: RelayedRequest, opened: Extract<OpenedAnswer, { kind: 'plain' }>): SendEnd {
   const { meter, client, hold, plan } = relayed;
   const { answer, form } = opened;
   const { headers, members } = plan.request.answer;
@@ -45,14 +48,15 @@ function deliverPlain(relayed: RelayedRequest, opened: Extract<OpenedAnswer, { k
   client.whenClosed(null);
   const body = JSON.stringify({ ...members, ...answer.body, usage: form.writeUsage(meter.usage()) });
   const costNano = meter.costNano();
-  void client.reply
-    .headers({
-      ...headers,
-      'content-type': 'application/json',
-      'x-credits-charged': formatAmount(costNano),
-      'x-credits-remaining': formatAmount(hold.availableNano + hold.grantedNano - costNano),
-    })
-    .send(body);
+  return () =>
+    void client.reply
+      .headers({
+        ...headers,
+        'content-type': 'application/json',
+        'x-credits-charged': formatAmount(costNano),
+        'x-credits-remaining': formatAmount(hold.availableNano + hold.grantedNano - costNano),
+      })
+      .send(body);
 }
 
 /** The output cap that the upstream was given for all choices together, if any. */
@@ -65,22 +69,26 @@ function capSent(relayed: RelayedRequest): number | null {
 async function deliverStream(
   relayed: RelayedRequest,
   opened: Extract<OpenedAnswer, { kind: 'stream' }>,
-): Promise<void> {
-  const { client, meter, observed } = relayed;
+): Promise<SendEnd> {
+  const { client, hold, meter, observed } = relayed;
   const { source } = opened;
   observed.streamBegins();
+  hold.whenLost(() => source.response.abort('the hold was not renewed'));
   try {
     client.begin(relayed.plan.request.answer.headers);
-    const cut = await forward(relayed, source, opened.first);
-    client.end(cut ?? complete(relayed, source));
+    const end = (await forward(relayed, source, opened.first)) ?? complete(relayed, source);
+    return () => client.end(end);
   } catch (error) {
     source.response.abort('the stream ended');
     if (client.isClosed || error instanceof ClientClosedError) {
       meter.outcome = 'client_closed';
       meter.report(source.reader.usage, capSent(relayed));
-      return;
+      return () => undefined;
     }
-    client.end(failedInStream(relayed, source, error));
+    const end = hold.isLost
+      ? cutOff(relayed, source, 'billing_unavailable')
+      : failedInStream(relayed, source, error);
+    return () => client.end(end);
   } finally {
     observed.streamEnds();
     client.whenClosed(null);
@@ -95,7 +103,9 @@ async function forward(
 ): Promise<string | null> {
   const { client, hold, meter, plan, observed } = relayed;
   const { reader } = source;
+  let hasBegun = false;
   for (let piece = await first; piece !== null; piece = await source.next()) {
+    if (hold.noticeLoss()) return cutOff(relayed, source, 'billing_unavailable');
     const covered = hold.covers(
       Math.max(reader.outputDeltas, Math.ceil(reader.outputBytes / HELD_BYTES_PER_TOKEN)),
     );
@@ -106,11 +116,12 @@ async function forward(
       meter.wasDelivered = true;
       observed.firstToken();
     }
+    if (!hasBegun) hold.answerBegins(() => meter.checkpoint(reader.usage, capSent(relayed)));
+    hasBegun = true;
     if (written !== true) await written;
-    const nowMs = performance.now();
-    if (nowMs - hold.renewedAtMs > UNRENEWED_MAX_MS) return cutOff(relayed, source, 'billing_unavailable');
+    faultPoint('g.stream.chunk');
     const isTooLong =
-      nowMs - plan.startedAtMs > STREAM_DURATION_MAX_MS || client.bytesWritten > STREAM_BYTES_MAX;
+      performance.now() - plan.startedAtMs > STREAM_DURATION_MAX_MS || client.bytesWritten > STREAM_BYTES_MAX;
     if (isTooLong) return cutOff(relayed, source, 'stream_failed');
   }
   return null;

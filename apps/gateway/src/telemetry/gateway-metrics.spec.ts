@@ -25,6 +25,7 @@ describe('GatewayMetrics', () => {
       liveHolds: () => 0,
       bufferedEvents: () => 0,
       bufferedEventsMax: 1,
+      journal: () => null,
     });
     const page = readFileSync(join(__dirname, '../../../../docs/observability.md'), 'utf8');
     const rows = [...page.matchAll(/^\| `(tollgate_\w+)`/gm)].map(([, name = '']) => name);

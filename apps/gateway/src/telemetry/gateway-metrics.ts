@@ -7,6 +7,8 @@ import {
   type ProcessMetrics,
 } from '@tollgate/runtime';
 import { UNIT_KINDS } from '@tollgate/pricing';
+import { HoldStoreMetrics } from './hold-store-metrics.js';
+import { watchJournal, type JournalFigures } from './journal-metrics.js';
 
 /** Models, and deployments, that have series of their own; the traffic of all others is counted together. */
 const NAMES_MAX = 1_000;
@@ -20,6 +22,8 @@ export interface GatewayGauges {
   readonly liveHolds: () => number;
   readonly bufferedEvents: () => number;
   readonly bufferedEventsMax: number;
+  /** Null where there is no journal. */
+  readonly journal: () => JournalFigures | null;
 }
 
 /** A request as its metrics see it when it is over. */
@@ -37,13 +41,19 @@ export interface EndedRequest {
 
 /** What the gateway counts. Names, labels and units are described in docs/observability.md. */
 export class GatewayMetrics {
-  readonly holds: { readonly placed: Counter; readonly refused: Counter; readonly unavailable: Counter };
+  readonly holds: {
+    readonly placed: Counter;
+    readonly refused: Counter;
+    readonly setAside: Counter;
+    readonly unavailable: Counter;
+  };
   readonly extensions: {
     readonly granted: Counter;
     readonly refused: Counter;
     readonly unavailable: Counter;
   };
   readonly events: { readonly queued: Counter; readonly settledDirectly: Counter };
+  readonly holdStore: HoldStoreMetrics;
   openStreams = 0;
   private readonly requests: CounterFamily;
   private readonly durations: HistogramFamily;
@@ -95,6 +105,7 @@ export class GatewayMetrics {
     this.holds = {
       placed: holds.with('placed'),
       refused: holds.with(refused),
+      setAside: holds.with('set_aside'),
       unavailable: holds.with(unavailable),
     };
     this.extensions = {
@@ -102,6 +113,7 @@ export class GatewayMetrics {
       refused: extensions.with(refused),
       unavailable: extensions.with(unavailable),
     };
+    this.holdStore = new HoldStoreMetrics(metrics);
     this.events = { queued: events.with('queue'), settledDirectly: events.with('ledger') };
   }
 
@@ -126,6 +138,7 @@ export class GatewayMetrics {
       'Buffered events at which new requests are refused.',
       () => gauges.bufferedEventsMax,
     );
+    watchJournal(this.metrics, gauges.journal);
   }
 
   /** A request that named a path of the API is over. */

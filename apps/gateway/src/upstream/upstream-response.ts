@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { faultPoint } from '@tollgate/runtime';
 import type { Dispatcher } from 'undici';
 
 /** The head of an upstream's answer. */
@@ -89,6 +90,7 @@ export class UpstreamResponse implements Dispatcher.DispatchHandler {
       return;
     }
     this.wasSent = true;
+    faultPoint('g.upstream.sent');
   }
 
   onResponseStart(_controller: Controller, status: number, headers: IncomingHttpHeaders): void {

@@ -29,6 +29,12 @@ export type TransferKind =
     AND (credit_id IS NOT DISTINCT FROM account_id OR credit_id <= '00000000-0000-0000-0000-0000000000ff')
     AND (account_id IS NULL OR account_id IN (debit_id, credit_id))`,
 )
+@Check(
+  'transfer_side_of_kind',
+  `CASE kind
+  WHEN 'usage' THEN debit_id = account_id WHEN 'swept' THEN debit_id = account_id
+  WHEN 'reversal' THEN credit_id = account_id WHEN 'absorbed' THEN account_id IS NULL ELSE true END`,
+)
 export class TransferEntity {
   @PrimaryGeneratedColumn('identity', {
     type: 'bigint',

@@ -12,6 +12,13 @@ import { AddDeadLetters } from './1795219760000-AddDeadLetters.js';
 import { IndexReads } from './1795219800000-IndexReads.js';
 import { AddInstallation } from './1795219860000-AddInstallation.js';
 import { KeepAnswersAsTheyWere } from './1795219920000-KeepAnswersAsTheyWere.js';
+import { AddEscrows } from './1795219980000-AddEscrows.js';
+import { AddSweeping } from './1795219981000-AddSweeping.js';
+import { AddReconciling } from './1795219982000-AddReconciling.js';
+import { AddDayCloses } from './1795219983000-AddDayCloses.js';
+import { QuickenSettling } from './1795219984000-QuickenSettling.js';
+import { AddGrantBatch } from './1795219985000-AddGrantBatch.js';
+import { EndForgottenHolds } from './1795219986000-EndForgottenHolds.js';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -29,6 +36,13 @@ export const MIGRATIONS = [
   IndexReads,
   AddInstallation,
   KeepAnswersAsTheyWere,
+  AddEscrows,
+  AddSweeping,
+  AddReconciling,
+  AddDayCloses,
+  QuickenSettling,
+  AddGrantBatch,
+  EndForgottenHolds,
 ] as const;
 
 /** Their names, oldest first. The last one is the version of the schema. */
