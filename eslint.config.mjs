@@ -4,7 +4,7 @@ import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 const specFiles = ['**/*.spec.ts', '**/*.spec-kit.ts', '**/*.int-spec.ts', '**/*.e2e-spec.ts'];
-const testCode = [...specFiles, 'testing/**/*.ts', 'e2e/**/*.ts'];
+const testCode = [...specFiles, 'testing/**/*.ts', 'e2e/**/*.ts', 'chaos/**/*.ts'];
 
 const nodeGlobals = [
   'AbortController',

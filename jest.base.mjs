@@ -45,7 +45,7 @@ export const base = {
   transformIgnorePatterns: [`/node_modules/(?!(${esmOnlyPackages.join('|')})/)`],
   modulePathIgnorePatterns: [
     '<rootDir>/(apps|libs)/[^/]+/dist/',
-    '<rootDir>/(embedded|testing|benchmarks)/dist/',
+    '<rootDir>/(embedded|testing|benchmarks|chaos)/dist/',
     '<rootDir>/data/',
   ],
 };

@@ -57,6 +57,13 @@ export const PROJECTS: readonly Project[] = [
     entries: ['run.ts', 'upstream.ts', 'pass-through.ts'],
   },
   {
+    path: 'chaos',
+    name: null,
+    tag: null,
+    mayImport: [...LIBRARIES, ...TEST_GEAR],
+    entries: ['src/main.ts', 'src/proxy/main.ts', 'src/upstream/main.ts'],
+  },
+  {
     path: 'tools',
     name: null,
     tag: null,

@@ -10,7 +10,7 @@ export interface SourceFile {
 }
 
 /** Where our own code lives. Anything else in the root is configuration. */
-const CODE_FOLDERS = ['apps', 'libs', 'embedded', 'testing', 'e2e', 'benchmarks', 'tools'];
+const CODE_FOLDERS = ['apps', 'libs', 'embedded', 'testing', 'e2e', 'benchmarks', 'chaos', 'tools'];
 const IGNORED_FOLDERS = new Set(['node_modules', 'dist', 'data', 'coverage', '.nx', '.git']);
 const CODE_FILE = /\.(ts|mts|mjs|js)$/;
 
