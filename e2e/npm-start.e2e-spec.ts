@@ -183,7 +183,7 @@ describe('npm start', () => {
     const answered = await soon(
       () => ask(installation, secrets.apiKey, { model: 'gpt-4o-mini' }),
       ({ ok }) => ok,
-      5_000,
+      20_000,
     );
     expect(answered.status).toBe(200);
     expect((await upstream.deliveries())[0]?.headers.authorization).toBe('Bearer sk-upstream');
@@ -200,7 +200,7 @@ describe('npm start', () => {
     const followed = await soon(
       () => ask(installation, secrets.apiKey, { model: 'gpt-4o-mini' }),
       ({ ok }) => ok,
-      5_000,
+      20_000,
     );
     expect(followed.status).toBe(200);
     expect((await moved.deliveries())[0]?.headers.authorization).toBe('Bearer sk-other');

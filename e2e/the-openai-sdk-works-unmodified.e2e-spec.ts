@@ -81,7 +81,7 @@ describe('the official openai package', () => {
     }
     await eventually(async () => {
       expect(await upstream.deliveryOf('break')).toMatchObject({ clientAborted: true, ended: false });
-    }, 5_000);
+    }, 30_000);
   });
 
   it('lists models and reads one', async () => {

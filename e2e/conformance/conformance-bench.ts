@@ -28,8 +28,8 @@ export interface Answer extends RawAnswer {
 }
 
 export const MODEL = 'gpt-4o';
-const BOOKS_TIMEOUT_MS = 10_000;
-const SETTLED_TIMEOUT_MS = 20_000;
+const BOOKS_TIMEOUT_MS = 30_000;
+const SETTLED_TIMEOUT_MS = 30_000;
 
 /**
  * A whole installation, an upstream that does as it is told, and a client that keeps account of everything it saw. What

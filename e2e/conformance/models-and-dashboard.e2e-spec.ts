@@ -223,5 +223,5 @@ async function spend(): Promise<{ available: number; spent: number }> {
     const { available, held, posted } = await bench.admin.balance(bench.accountId);
     expect(held).toBe('0');
     return { available: Number(available), spent: 100 - Number(posted) };
-  }, 5_000);
+  }, 30_000);
 }

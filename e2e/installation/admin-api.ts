@@ -6,7 +6,7 @@ import type { LogCanaries } from './log-canaries.js';
 const UPSTREAM_CREDENTIAL = 'upstream-secret';
 /** Answers in a row that show that each of two gateways behind one port knows a model. */
 const GATEWAYS_ASKED = 4;
-const SOLD_TIMEOUT_MS = 10_000;
+const SOLD_TIMEOUT_MS = 30_000;
 
 /** Where the API is, and who calls. */
 export interface AdminAccess {

@@ -7,7 +7,7 @@ import { CountingProxy, type CountedRequest } from './counting-proxy.js';
 import { newerNode } from './installed-clients.js';
 import { SCENARIOS, type ScenarioName } from './scenarios.js';
 
-const CANCEL_TIMEOUT_MS = 5_000;
+const CANCEL_TIMEOUT_MS = 60_000;
 
 /** Where the clients meet: one gateway with one upstream behind it. */
 export interface Stage {

@@ -17,7 +17,7 @@ fail or to break off. How to set each of them up is in [use-with.md](use-with.md
 const ANSWERS_TEXT = `## What works
 
 "yes": the program got exactly what the upstream delivered, by one request. Streamed pieces are joined; the upstream cut
-letters of several bytes in two. After an abort the upstream was cancelled within 5 seconds. For embeddings the word behind
+letters of several bytes in two. After an abort the upstream was cancelled too. For embeddings the word behind
 it is the \`encoding_format\` that the client asked for; the upstream answered the first two in numbers and the last in base64,
 whatever it was asked. "–": the client has no such thing.`;
 

@@ -24,6 +24,8 @@ export class CountingProxy {
 
   static async open(target: string): Promise<CountingProxy> {
     const proxy = new CountingProxy(new URL(target));
+    // Clients are told by the gateway how long an idle connection lasts: the wire must not end it before.
+    proxy.server.keepAliveTimeout = 0;
     await new Promise<void>((resolve) => proxy.server.listen(0, '127.0.0.1', resolve));
     return proxy;
   }

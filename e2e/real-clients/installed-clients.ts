@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { inheritedEnvironment } from '@tollgate/runtime';
 
 const CLIENTS = resolve(__dirname, '../clients');
-const INSTALL_TIMEOUT_MS = 120_000;
+const INSTALL_TIMEOUT_MS = 300_000;
 const INSTALLS_AT_ONCE = 2;
 /** The folder that brings a newer Node for the clients that do not run on the one we run on. */
 const NEWER_NODE = 'node-24';
