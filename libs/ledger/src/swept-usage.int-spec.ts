@@ -1,5 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { UsageEvent } from '@tollgate/contracts';
-import { createTestDatabase, type TestDatabase } from '@tollgate/testing';
+import { createTestDatabase, eventually, type TestDatabase } from '@tollgate/testing';
 import { v7 as uuidv7 } from 'uuid';
 import { CostCheck } from './cost-check.js';
 import { expireHolds, type ExpiredHold } from './expire-holds.js';
@@ -258,6 +259,69 @@ describe('swept and true usage', () => {
       { outcome: 'quarantined', reason: 'request_of_another_account' },
     ]);
     expect(await bench.account(other)).toMatchObject({ posted: 100n });
+  });
+});
+
+describe('a true record that is in, and waits for its account', () => {
+  /** Settles while somebody keeps the account, does the rest meanwhile, and gives the account free. */
+  async function settleBehindLock(event: UsageEvent, meanwhile: () => Promise<unknown>) {
+    const unlock = await bench.lockAccount(event.accountId);
+    const settling = settleBatch(bench.sql, [event]).catch((error: unknown) => error);
+    await eventually(async () => expect(await waitingForLocks()).toBe(1));
+    const other = meanwhile();
+    await delay(50);
+    await unlock();
+    return { settled: await settling, other: await other };
+  }
+
+  async function waitingForLocks(): Promise<number> {
+    const rows = await bench.owner.query(
+      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    );
+    return rows.rows.length;
+  }
+
+  it('is the one that counts, whether a sweep of its request gets the account before it or after', async () => {
+    const { accountId, requestId } = await runningRequest(100n, 40n, 20);
+    const event = eventOf(accountId, 30, { requestId });
+    const sweep = swept({ ...event, costNano: '20', units: { input: 20 } });
+    const { settled } = await settleBehindLock(event, () => settleBatch(bench.sql, [sweep]));
+    expect(settled).toMatchObject([{ outcome: 'settled', chargedNano: 30n }]);
+    const early = eventOf(accountId, 10);
+    const unlock = await bench.lockAccount(accountId);
+    const both = [
+      settleBatch(bench.sql, [swept(early)]),
+      settleBatch(bench.sql, [{ ...early, costNano: '15', units: { input: 15 } }]),
+    ];
+    await eventually(async () => expect(await waitingForLocks()).toBe(2));
+    await unlock();
+    await Promise.all(both);
+    expect(await bench.account(accountId)).toMatchObject({ posted: 55n, held: 0n });
+  });
+
+  it('ends a hold of its request that was placed before it got the account', async () => {
+    const accountId = await bench.newAccount(100n);
+    const event = eventOf(accountId, 30);
+    const { requestId } = event;
+    const { settled } = await settleBehindLock(event, () =>
+      store.hold({ requestId, accountId, totalNano: 40n }),
+    );
+    expect(settled).toMatchObject([{ outcome: 'settled', chargedNano: 30n }]);
+    expect(await bench.account(accountId)).toMatchObject({ posted: 70n, held: 0n });
+  });
+
+  it('goes, with its batch, if its request was swept from another account meanwhile; the next time it is quarantined', async () => {
+    const [payer, other] = [await bench.newAccount(100n), await bench.newAccount(100n)];
+    const event = eventOf(other, 30);
+    const { settled } = await settleBehindLock(event, () =>
+      settleBatch(bench.sql, [swept({ ...event, accountId: payer })]),
+    );
+    expect(settled).toMatchObject({ code: '40001' });
+    expect(await settleBatch(bench.sql, [event])).toMatchObject([
+      { outcome: 'quarantined', reason: 'request_of_another_account' },
+    ]);
+    expect(await bench.account(other)).toMatchObject({ posted: 100n });
+    expect(await bench.account(payer)).toMatchObject({ posted: 70n });
   });
 });
 

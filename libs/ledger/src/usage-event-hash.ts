@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { UsageEvent } from '@tollgate/contracts';
 
 /**
@@ -29,5 +29,5 @@ export function hashUsageEvent(event: UsageEvent): Buffer {
     event.finishedAt,
     ...(event.swept === true ? ['swept'] : []),
   ];
-  return createHash('sha256').update(JSON.stringify(facts)).digest();
+  return hash('sha256', JSON.stringify(facts), 'buffer');
 }

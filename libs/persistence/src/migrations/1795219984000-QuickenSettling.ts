@@ -34,7 +34,11 @@ LANGUAGE sql STABLE SET search_path = tollgate, pg_temp AS $$
 $$;
 `;
 
-/** In which order events draw on what, and why, is told in AddSweeping. */
+/**
+ * In which order events draw on what, and why, is told in AddSweeping. Accounts are locked only when the true records are in, which
+ * is half of the work, so batches wait less for each other. No deadlock comes of it: everybody inserts true records in the order
+ * of their key, and before locking an account. What depends on an account is read after its lock.
+ */
 const SETTLE_BATCH = `
 CREATE OR REPLACE FUNCTION tollgate.settle_batch(p jsonb)
 RETURNS TABLE (request_id uuid, outcome text, reason text, charged bigint, absorbed bigint, reversed bigint)
@@ -45,9 +49,9 @@ DECLARE
   c_absorbed constant uuid := '00000000-0000-0000-0000-000000000002';
   v_events usage_event[] := ARRAY(SELECT e FROM read_usage_events(p,
     uuid_v7_floor(now() - interval '13 months'), uuid_v7_floor(now() + interval '1 day')) AS e ORDER BY e.n);
-  v_locked uuid[] := lock_accounts(ARRAY(SELECT account_id FROM unnest(v_events) WHERE fault IS NULL), NULL, false);
-  v_swept uuid[] := ARRAY(SELECT u.request_id FROM usage_record u
-    WHERE u.swept AND u.request_id = ANY (ARRAY(SELECT request_id FROM unnest(v_events) WHERE fault IS NULL)));
+  v_ids uuid[] := ARRAY(SELECT request_id FROM unnest(v_events) WHERE fault IS NULL);
+  v_swept uuid[] := ARRAY(SELECT u.request_id FROM usage_record u WHERE u.swept AND u.request_id = ANY (v_ids));
+  v_locked uuid[];
   v_posted bigint[]; v_held bigint[]; v_floor bigint[]; v_seq bigint[]; v_current int[];
   v_escrow uuid[]; v_owner uuid[]; v_room bigint[]; v_used bigint[]; v_taken bigint[]; v_is_current boolean[];
   v_fault text[]; v_fresh uuid[]; v_outcome text[];
@@ -56,9 +60,10 @@ DECLARE
   v_cost bigint; v_free bigint; v_draw bigint; v_last_swept int;
   e record; a int; c int;
 BEGIN
-  SELECT array_agg(COALESCE(x.fault, CASE WHEN array_position(v_locked, x.account_id) IS NULL THEN 'unknown_account'
+  SELECT array_agg(COALESCE(x.fault, CASE WHEN a.id IS NULL THEN 'unknown_account'
                                           WHEN s.account_id <> x.account_id THEN 'request_of_another_account' END) ORDER BY x.n)
-    INTO v_fault FROM unnest(v_events) AS x LEFT JOIN reservation s ON s.id = x.request_id;
+    INTO v_fault
+    FROM unnest(v_events) AS x LEFT JOIN account a ON a.id = x.account_id LEFT JOIN reservation s ON s.id = x.request_id;
   -- What was swept from one account is never settled on another one.
   IF cardinality(v_swept) > 0 OR EXISTS (SELECT FROM unnest(v_events) AS x WHERE x.swept) THEN
     SELECT array_agg(COALESCE(fault, CASE WHEN NOT swept AND swept_from <> account_id AND NOT EXISTS (
@@ -79,6 +84,15 @@ BEGIN
         FROM unnest(v_events) WHERE v_fault[n] IS NULL AND NOT swept ORDER BY request_id, n
       ON CONFLICT (request_id, swept) DO NOTHING RETURNING request_id)
   SELECT COALESCE(array_agg(request_id), '{}') INTO v_fresh FROM inserted;
+
+  v_locked := lock_accounts(ARRAY(SELECT account_id FROM unnest(v_events) WHERE v_fault[n] IS NULL), NULL, false);
+  v_swept := ARRAY(SELECT u.request_id FROM usage_record u WHERE u.swept AND u.request_id = ANY (v_ids));
+  IF cardinality(v_swept) > 0 AND EXISTS (
+    SELECT FROM unnest(v_events) AS x JOIN usage_record u ON u.request_id = x.request_id AND u.swept
+     WHERE x.request_id = ANY (v_fresh) AND v_fault[x.n] IS NULL AND NOT x.swept AND u.account_id <> x.account_id)
+  THEN
+    RAISE serialization_failure USING MESSAGE = 'a request was swept from another account meanwhile: settle the batch again';
+  END IF;
 
   IF cardinality(v_fresh) = cardinality(v_events) THEN
     -- As almost always: every event is true and new.
@@ -108,15 +122,16 @@ BEGIN
              ORDER BY shut_at IS NULL DESC, state = 'open' DESC, created_at DESC, id DESC) AS newest
             FROM reservation WHERE account_id = ANY (v_locked) AND kind = 'escrow' AND state <> 'closed') AS live;
   SELECT array_agg(posted ORDER BY l.i), array_agg(held ORDER BY l.i), array_agg(floor ORDER BY l.i),
-         array_agg(seq ORDER BY l.i), array_agg(c.i ORDER BY l.i)
-    INTO v_posted, v_held, v_floor, v_seq, v_current
-    FROM unnest(v_locked) WITH ORDINALITY AS l (id, i) JOIN account ON account.id = l.id
-    LEFT JOIN unnest(v_owner, v_is_current) WITH ORDINALITY AS c (owner, is_current, i) ON c.owner = l.id AND c.is_current;
+         array_agg(seq ORDER BY l.i)
+    INTO v_posted, v_held, v_floor, v_seq FROM unnest(v_locked) WITH ORDINALITY AS l (id, i) JOIN account ON account.id = l.id;
+  -- Both lists are in the order of ids: the bucket of one that is in a list is its place there.
+  FOR c IN 1 .. COALESCE(cardinality(v_escrow), 0) LOOP
+    IF v_is_current[c] THEN v_current[width_bucket(v_owner[c], v_locked)] := c; END IF;
+  END LOOP;
 
   FOR e IN
-    SELECT x.n, x.request_id, x.cost, x.swept, array_position(v_locked, x.account_id) AS place,
-           CASE WHEN v_owner[array_position(v_escrow, x.escrow_id)] = x.account_id
-                THEN array_position(v_escrow, x.escrow_id) END AS named, s.id IS NOT NULL AS has_hold,
+    SELECT x.n, x.request_id, x.cost, x.swept, width_bucket(x.account_id, v_locked) AS place,
+           width_bucket(x.escrow_id, v_escrow) AS named, x.escrow_id, x.account_id, s.id IS NOT NULL AS has_hold,
            CASE WHEN x.request_id = ANY (v_swept) AND NOT x.swept THEN (SELECT amount FROM transfer t
              WHERE t.kind = 'swept' AND t.ref_id = x.request_id) END AS was_swept,
            lag(x.n) OVER (PARTITION BY x.request_id ORDER BY x.n) AS before_n,
@@ -143,7 +158,7 @@ BEGIN
       IF e.swept THEN v_cost := v_drawn[e.n]; END IF;
     END IF;
     v_charged[e.n] := LEAST(v_cost, v_free);
-    IF v_charged[e.n] < v_cost AND e.named IS NOT NULL THEN
+    IF v_charged[e.n] < v_cost AND v_escrow[e.named] = e.escrow_id AND v_owner[e.named] = e.account_id THEN
       v_draw := LEAST(v_cost - v_charged[e.n], v_room[e.named]);
       v_room[e.named] := v_room[e.named] - v_draw;
       v_used[e.named] := v_used[e.named] + v_draw;
