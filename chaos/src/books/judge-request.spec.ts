@@ -5,7 +5,7 @@ import { judgeAbsorbed } from './absorbed.js';
 import { judgeRequest } from './judge-request.js';
 import type { Jury } from './jury.js';
 import type { TransferRow, UsageRow } from './ledger-books.js';
-import type { RequestCase } from './request-case.js';
+import { gatherCases, type RequestCase } from './request-case.js';
 
 // A request that is right in all books, and what is said once one of them is wrong.
 
@@ -283,6 +283,43 @@ describe('a request before the judge', () => {
     expect(rulesOf({ ...guessed, isJournalLost: true })).toEqual([]);
     expect(rulesOf({ ...gone, diedAtMs: 10_500 })).toEqual(['lost']);
     expect(rulesOf({ ...gone, diedAtMs: 10_500, isJournalLost: true })).toEqual([]);
+  });
+
+  describe('died under its gateway', () => {
+    const left: SentRequest = { ...sent, outcome: 'left', endedAtMs: 10_200 };
+    const life = { pid: 1, armedFault: null, readyAtMs: 5_000, isEndWanted: true };
+    const diedAt = (
+      endedAtMs: number,
+      deliveries: RequestCase['delivered'],
+      end = 'SIGKILL',
+    ): number | null => {
+      const lives = new Map([['gateway-1', [{ ...life, startedAtMs: 0, endedAtMs, end }]]]);
+      const books = { usage: [], transfers: [], accounts: [], prices: [], quarantine: [], violations: [] };
+      const { cases } = gatherCases({
+        sent: [left],
+        delivered: deliveries,
+        books: { ...books, liveReservations: [] },
+        journal: [],
+        lostJournal: [],
+        forgotten: [],
+        holdLifeMs: 9_000,
+        lives,
+        freezes: new Map(),
+      });
+      return cases[0]?.diedAtMs ?? null;
+    };
+
+    it('where it was killed before the event could be on the disk', () => {
+      expect(diedAt(11_200, [])).toBe(11_200);
+      expect(diedAt(11_201, [])).toBeNull();
+      expect(diedAt(11_200, [], 'exit code 0')).toBeNull();
+    });
+
+    it('and where that was late, as its upstream was asked long after its client had left', () => {
+      const late = { ...delivered, arrivedAtMs: 15_000, closedAtMs: 15_010 };
+      expect(diedAt(16_000, [late])).toBe(16_000);
+      expect(diedAt(16_001, [late])).toBeNull();
+    });
   });
 
   it('is found out where it was refused and served, or refused though there is money', () => {

@@ -73,7 +73,7 @@ export function gatherCases(traces: RunTraces): { cases: RequestCase[]; stranger
       checkpoints: written.filter((line) => line.kind === 'checkpoint'),
       isJournalLost: requestId !== null && lost.has(requestId),
       isForgotten: requestId !== null && lost.has(requestId) && isForgotten(one, traces),
-      diedAtMs: deathOf(one, traces),
+      diedAtMs: deathOf(one, overAtMs(one, deliveries), traces),
       frozenMs: frozenBetween(
         traces.freezes.get(one.gateway) ?? [],
         one.sentAtMs,
@@ -93,8 +93,13 @@ function isForgotten({ sentAtMs, endedAtMs }: SentRequest, { forgotten, holdLife
   return forgotten.some(({ fromMs, toMs }) => toMs >= sentAtMs && fromMs <= endedAtMs + 2 * holdLifeMs);
 }
 
+/** When a request was given up or admitted, whichever was later: a gateway short of processor asks after its client has left. */
+function overAtMs(sent: SentRequest, deliveries: readonly Delivered[]): number {
+  return Math.max(sent.endedAtMs, ...deliveries.map(({ arrivedAtMs }) => arrivedAtMs));
+}
+
 /** The end of the life in which the request was sent, if it came by force before the request's event could be on the disk. */
-function deathOf(sent: SentRequest, { lives, freezes }: RunTraces): number | null {
+function deathOf(sent: SentRequest, overMs: number, { lives, freezes }: RunTraces): number | null {
   const life = lives
     .get(sent.gateway)
     ?.find(
@@ -102,8 +107,8 @@ function deathOf(sent: SentRequest, { lives, freezes }: RunTraces): number | nul
         startedAtMs <= sent.sentAtMs && (endedAtMs ?? Infinity) >= sent.sentAtMs,
     );
   if (life === undefined || life.endedAtMs === null || life.end === 'exit code 0') return null;
-  const frozenMs = frozenBetween(freezes.get(sent.gateway) ?? [], sent.endedAtMs, life.endedAtMs);
-  return life.endedAtMs - frozenMs <= sent.endedAtMs + JOURNALLED_WITHIN_MS ? life.endedAtMs : null;
+  const frozenMs = frozenBetween(freezes.get(sent.gateway) ?? [], overMs, life.endedAtMs);
+  return life.endedAtMs - frozenMs <= overMs + JOURNALLED_WITHIN_MS ? life.endedAtMs : null;
 }
 
 /** Milliseconds for which a process was frozen between two times. */
