@@ -189,7 +189,8 @@ export class ChaosRun {
       leftInRedis: await leftInRedis(world),
       crashes: this.crashes,
       witnessed: pockets.violations,
-      priceDelayMs: PRICE_DELAY_MS,
+      // Who had not heard of a price when Postgres went cannot hear of it before it is back.
+      priceDelayMs: PRICE_DELAY_MS + (this.outage === null ? 0 : this.outage.toMs - this.outage.fromMs),
       fenceMs: FENCE_MS * this.args.timeScale,
     });
     if (this.outage === null) return judgement;
