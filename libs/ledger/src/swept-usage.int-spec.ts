@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { UsageEvent } from '@tollgate/contracts';
 import { createTestDatabase, eventually, type TestDatabase } from '@tollgate/testing';
 import { v7 as uuidv7 } from 'uuid';
@@ -268,10 +267,13 @@ describe('a true record that is in, and waits for its account', () => {
     const unlock = await bench.lockAccount(event.accountId);
     const settling = settleBatch(bench.sql, [event]).catch((error: unknown) => error);
     await eventually(async () => expect(await waitingForLocks()).toBe(1));
-    const other = meanwhile();
-    await delay(50);
+    let isDone = false;
+    const other = meanwhile().finally(() => (isDone = true));
+    // It is through, or it waits for the same account.
+    await eventually(async () => expect(isDone || (await waitingForLocks()) > 1).toBe(true), 20_000, 10);
     await unlock();
-    return { settled: await settling, other: await other };
+    await other;
+    return settling;
   }
 
   async function waitingForLocks(): Promise<number> {
@@ -285,7 +287,7 @@ describe('a true record that is in, and waits for its account', () => {
     const { accountId, requestId } = await runningRequest(100n, 40n, 20);
     const event = eventOf(accountId, 30, { requestId });
     const sweep = swept({ ...event, costNano: '20', units: { input: 20 } });
-    const { settled } = await settleBehindLock(event, () => settleBatch(bench.sql, [sweep]));
+    const settled = await settleBehindLock(event, () => settleBatch(bench.sql, [sweep]));
     expect(settled).toMatchObject([{ outcome: 'settled', chargedNano: 30n }]);
     const early = eventOf(accountId, 10);
     const unlock = await bench.lockAccount(accountId);
@@ -303,9 +305,7 @@ describe('a true record that is in, and waits for its account', () => {
     const accountId = await bench.newAccount(100n);
     const event = eventOf(accountId, 30);
     const { requestId } = event;
-    const { settled } = await settleBehindLock(event, () =>
-      store.hold({ requestId, accountId, totalNano: 40n }),
-    );
+    const settled = await settleBehindLock(event, () => store.hold({ requestId, accountId, totalNano: 40n }));
     expect(settled).toMatchObject([{ outcome: 'settled', chargedNano: 30n }]);
     expect(await bench.account(accountId)).toMatchObject({ posted: 70n, held: 0n });
   });
@@ -313,7 +313,7 @@ describe('a true record that is in, and waits for its account', () => {
   it('goes, with its batch, if its request was swept from another account meanwhile; the next time it is quarantined', async () => {
     const [payer, other] = [await bench.newAccount(100n), await bench.newAccount(100n)];
     const event = eventOf(other, 30);
-    const { settled } = await settleBehindLock(event, () =>
+    const settled = await settleBehindLock(event, () =>
       settleBatch(bench.sql, [swept({ ...event, accountId: payer })]),
     );
     expect(settled).toMatchObject({ code: '40001' });
