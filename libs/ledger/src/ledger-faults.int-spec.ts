@@ -1,4 +1,5 @@
 import { createTestDatabase, type TestDatabase } from '@tollgate/testing';
+import { DatabaseError } from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import { adjust } from './adjust.js';
 import { escrow, grantEscrow, passTime } from './escrow.spec-kit.js';
@@ -254,6 +255,13 @@ function bookKeepers(crowd: LedgerBench, alarms: unknown[]): (() => Promise<unkn
   ];
 }
 
+/** Says what the server knows of a failure: of a deadlock, who waited for whom. */
+function tellMore(error: unknown): never {
+  if (!(error instanceof DatabaseError)) throw error;
+  const { message, detail = '', where = '' } = error;
+  throw new Error([message, detail, where].join('\n'), { cause: error });
+}
+
 describe('all writers at once', () => {
   it('settle_batch and grants, top-ups, API key inserts and checks in parallel: no deadlock, no false alarm', async () => {
     // Connections of its own: Postgres counts their deadlocks for good when they end.
@@ -309,7 +317,7 @@ describe('all writers at once', () => {
       .flatMap((write) => [write, write])
       .map(async (write) => {
         let count = 0;
-        for (; performance.now() < until; count += 1) await write();
+        for (; performance.now() < until; count += 1) await write().catch(tellMore);
         return count;
       });
     const counts = await Promise.all(runs);
