@@ -47,29 +47,11 @@ export async function escrow(bench: LedgerBench, escrowId: string): Promise<stri
   return row === undefined ? 'unknown' : readText(row, 'line');
 }
 
-/**
- * Moves the times of escrows into the past, as waiting would. Locks their accounts first, as every function of the schema does before it
- * writes to reservations: rows of several accounts in any other order would deadlock with a batch that settles from them.
- */
+/** Moves the times of escrows into the past, as waiting would. */
 export async function passTime(bench: LedgerBench, interval: string, ids: readonly string[]): Promise<void> {
-  const client = await bench.owner.connect();
-  let isThrough = false;
-  try {
-    await client.query('BEGIN');
-    await client.query(
-      `SELECT tollgate.lock_accounts(
-         ARRAY(SELECT account_id FROM tollgate.reservation WHERE id = ANY ($1)), NULL, false)`,
-      [ids],
-    );
-    await client.query(
-      `UPDATE tollgate.reservation SET created_at = created_at - $1::interval, changed_at = changed_at - $1::interval,
-              shut_at = shut_at - $1::interval WHERE id = ANY ($2)`,
-      [interval, ids],
-    );
-    await client.query('COMMIT');
-    isThrough = true;
-  } finally {
-    // A transaction that failed ends with its connection.
-    client.release(!isThrough);
-  }
+  await bench.changeReservations(
+    ids,
+    `created_at = created_at - interval '${interval}', changed_at = changed_at - interval '${interval}',
+     shut_at = shut_at - interval '${interval}'`,
+  );
 }

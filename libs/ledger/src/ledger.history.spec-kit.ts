@@ -7,8 +7,9 @@ import { expireHolds } from './expire-holds.js';
 import type { LedgerModel, ModelRest, ModelUsage } from './ledger.model.spec-kit.js';
 import { requestIds, usageEvent, type LedgerBench } from './ledger.spec-kit.js';
 import type { PostgresHoldStore } from './postgres-hold-store.js';
-import { settleBatch } from './settle-batch.js';
+import { settleBatch, type Settlement } from './settle-batch.js';
 import { sweptUsage } from './settle-swept.js';
+import { sqlstateOf } from './sqlstate.js';
 import type { UsageEvent } from '@tollgate/contracts';
 
 const REQUESTS = 10;
@@ -227,9 +228,9 @@ export class RealLedger {
         return freed === null ? 'unknown' : String(freed);
       }
       case 'finish':
-        await this.bench.owner.query(
-          `UPDATE tollgate.reservation SET shut_at = shut_at - interval '3 min' WHERE id = ANY ($1)`,
-          [step.escrows.map((index) => this.escrow(index))],
+        await this.bench.changeReservations(
+          step.escrows.map((index) => this.escrow(index)),
+          `shut_at = shut_at - interval '3 min'`,
         );
         await finishEscrows(sql, { queueClearUntil: new Date(Date.now() + 60_000), escrowsMax: 1_000 });
         return '';
@@ -271,19 +272,27 @@ export class RealLedger {
       ...(typeof step.escrow === 'number' && { escrowId: this.escrow(step.escrow) }),
       ...(step.swept === true && { swept: true }),
     });
-    const [answer] = await settleBatch(this.bench.sql, [event]);
+    const [answer] = await this.settleAgain([event]);
     if (answer?.outcome === 'settled') {
       return `settled ${answer.chargedNano} ${answer.absorbedNano} ${answer.reversedNano ?? 0n}`;
     }
     return answer?.outcome === 'quarantined' ? `quarantined ${answer.reason}` : `${answer?.outcome}`;
   }
 
+  /** As billing does it: a batch that lost against somebody else (40001) comes again. */
+  private async settleAgain(events: readonly UsageEvent[]): Promise<Settlement[]> {
+    for (;;) {
+      try {
+        return await settleBatch(this.bench.sql, events);
+      } catch (error) {
+        if (sqlstateOf(error) !== '40001') throw error;
+      }
+    }
+  }
+
   /** Expiry as time would bring it: only these holds are overdue. What they had delivered is swept. */
   private async expire(ids: readonly string[]): Promise<void> {
-    await this.bench.owner.query(
-      `UPDATE tollgate.reservation SET deadline_at = now() - interval '1 s' WHERE id = ANY ($1) AND kind = 'request'`,
-      [ids],
-    );
+    await this.bench.changeReservations(ids, `deadline_at = now() - interval '1 s'`);
     const swept: UsageEvent[] = [];
     for (;;) {
       const expired = await expireHolds(this.bench.sql, 100);

@@ -323,6 +323,23 @@ describe('a true record that is in, and waits for its account', () => {
     expect(await bench.account(other)).toMatchObject({ posted: 100n });
     expect(await bench.account(payer)).toMatchObject({ posted: 70n });
   });
+
+  it('goes, with its batch, if its request was held by another account meanwhile; the next time it is quarantined', async () => {
+    const [holder, other] = [await bench.newAccount(100n), await bench.newAccount(100n)];
+    // What the other account holds would pay for the mistake.
+    await store.hold({ requestId: uuidv7(), accountId: other, totalNano: 60n });
+    const event = eventOf(other, 30);
+    const { requestId } = event;
+    const settled = await settleBehindLock(event, () =>
+      store.hold({ requestId, accountId: holder, totalNano: 40n }),
+    );
+    expect(settled).toMatchObject({ code: '40001' });
+    expect(await settleBatch(bench.sql, [event])).toMatchObject([
+      { outcome: 'quarantined', reason: 'request_of_another_account' },
+    ]);
+    expect(await bench.account(other)).toMatchObject({ posted: 100n, held: 60n });
+    expect(await bench.account(holder)).toMatchObject({ posted: 100n, held: 40n });
+  });
 });
 
 describe('a checkpoint', () => {

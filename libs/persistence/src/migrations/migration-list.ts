@@ -19,6 +19,7 @@ import { AddDayCloses } from './1795219983000-AddDayCloses.js';
 import { QuickenSettling } from './1795219984000-QuickenSettling.js';
 import { AddGrantBatch } from './1795219985000-AddGrantBatch.js';
 import { EndForgottenHolds } from './1795219986000-EndForgottenHolds.js';
+import { SettleFromOwnHolds } from './1795219987000-SettleFromOwnHolds.js';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -43,6 +44,7 @@ export const MIGRATIONS = [
   QuickenSettling,
   AddGrantBatch,
   EndForgottenHolds,
+  SettleFromOwnHolds,
 ] as const;
 
 /** Their names, oldest first. The last one is the version of the schema. */
