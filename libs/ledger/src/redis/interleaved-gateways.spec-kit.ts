@@ -4,7 +4,13 @@ import { adjust } from '../adjust.js';
 import { CostCheck } from '../cost-check.js';
 import type { EscrowGrant, EscrowLedger } from '../escrow-ledger.js';
 import { takingBack, type PocketRest } from '../escrow-return.js';
-import type { TouchOutcome, TouchedHold } from '../hold-store.js';
+import {
+  HoldStoreUnavailableError,
+  type HoldRequest,
+  type HoldResult,
+  type TouchOutcome,
+  type TouchedHold,
+} from '../hold-store.js';
 import { usageEvent } from '../ledger.spec-kit.js';
 import { settleBatch, type Settlement } from '../settle-batch.js';
 import { settleSwept, type OverdueHold } from '../settle-swept.js';
@@ -36,8 +42,11 @@ export interface Sums {
   paidInNano: bigint;
   costNano: bigint;
   absorbedNano: bigint;
-  /** What requests cost beyond what their holds were closed with when they were swept: by then it was free, and others had it. */
-  overrunNano: bigint;
+  /**
+   * By how much the guesses at requests that were swept and ended at the same time were off. What they cost beyond the guess was free by
+   * then, and others had it; where the guess was more, it took what the end of the request had made free.
+   */
+  misjudgedNano: bigint;
 }
 
 class PocketsInTurns extends RedisPockets {
@@ -118,7 +127,7 @@ export class InterleavedGateways {
   async open(balances: readonly bigint[]): Promise<void> {
     for (const paidInNano of balances) {
       const id = await this.redis.bench.newAccount(paidInNano, -7n);
-      this.accounts.push({ id, sums: { paidInNano, costNano: 0n, absorbedNano: 0n, overrunNano: 0n } });
+      this.accounts.push({ id, sums: { paidInNano, costNano: 0n, absorbedNano: 0n, misjudgedNano: 0n } });
     }
   }
 
@@ -127,8 +136,8 @@ export class InterleavedGateways {
     const { id: accountId } = this.account(script.account);
     const { store } = this.gateway(script.gateway);
     const ask = { requestId: uuidv7(), accountId, totalNano: script.totalNano, leastNano: 0n };
-    const held = await store.hold(ask);
-    if (held.outcome !== 'held') return;
+    const held = await holdOn(store, ask);
+    if (held === null) return;
     const hold = { ...ask, escrowId: held.escrowId, totalNano: held.grantedNano };
     const checkpoint = await this.runOn(store, script.touches, hold);
     const event = this.usage(accountId, percentOf(hold.totalNano, script.percent), {
@@ -142,8 +151,8 @@ export class InterleavedGateways {
     if (script.ending === 'dies') await sweep();
     if (script.ending === 'dies and wakes') {
       const [closedNano] = await Promise.all([sweep(), end()]);
-      const overNano = BigInt(event.costNano) - closedNano;
-      if (overNano > 0n) this.account(script.account).sums.overrunNano += overNano;
+      const offNano = BigInt(event.costNano) - closedNano;
+      this.account(script.account).sums.misjudgedNano += offNano < 0n ? -offNano : offNano;
     }
   }
 
@@ -204,9 +213,9 @@ export class InterleavedGateways {
       checkpoint = this.usage(accountId, percentOf(totalNano, percent), { requestId, swept: true });
       const outcomes = await store.touch([{ requestId, accountId, checkpoint }]);
       if (outcomes.get(requestId) === 'open') continue;
-      const again = await store.hold({ requestId, accountId, totalNano });
+      const again = await holdOn(store, { requestId, accountId, totalNano });
       // What cannot be held again has nobody's money any more, and ends with what it had.
-      if (again.outcome !== 'held') break;
+      if (again === null) break;
       hold.escrowId = again.escrowId;
     }
     return checkpoint;
@@ -282,6 +291,20 @@ export class InterleavedGateways {
     const gateway = this.gateways[index];
     if (gateway === undefined) throw new Error(`no gateway ${String(index)}`);
     return gateway;
+  }
+}
+
+/** Null where it is refused, or where the store gives up: a Redis that begins anew again and again outlasts its patience. */
+async function holdOn(
+  store: RedisHoldStore,
+  request: HoldRequest,
+): Promise<Extract<HoldResult, { outcome: 'held' }> | null> {
+  try {
+    const result = await store.hold(request);
+    return result.outcome === 'held' ? result : null;
+  } catch (error) {
+    if (error instanceof HoldStoreUnavailableError) return null;
+    throw error;
   }
 }
 

@@ -103,7 +103,7 @@ describeWithRedis('what happens at the same time', () => {
   let clients: Redis[];
   let accidents: RedisAccidents;
   const priceId = uuidv7();
-  const seen = { overruns: 0, absorbed: 0, spent: 0 };
+  const seen = { misjudged: 0, absorbed: 0, spent: 0 };
 
   beforeAll(async () => {
     database = await createTestDatabase();
@@ -143,9 +143,9 @@ describeWithRedis('what happens at the same time', () => {
         posted: sums.paidInNano - sums.costNano + sums.absorbedNano,
         held: 0n,
       });
-      // Nothing is absorbed but what came after a sweep, and cost more than that said.
-      expect(sums.absorbedNano).toBeLessThanOrEqual(sums.overrunNano);
-      seen.overruns += sums.overrunNano > 0n ? 1 : 0;
+      // Nothing is absorbed but what a sweep has guessed wrong of a request that then ended after all.
+      expect(sums.absorbedNano).toBeLessThanOrEqual(sums.misjudgedNano);
+      seen.misjudged += sums.misjudgedNano > 0n ? 1 : 0;
       seen.absorbed += sums.absorbedNano > 0n ? 1 : 0;
       seen.spent += sums.costNano > 0n ? 1 : 0;
     }
@@ -158,7 +158,7 @@ describeWithRedis('what happens at the same time', () => {
         fc.asyncProperty(balances, fc.array(ordinary, { minLength: 2, maxLength: 12 }), choices, live),
         { numRuns: RUNS, interruptAfterTimeLimit: SEARCH_MAX_MS },
       );
-      expect(Math.min(seen.spent, seen.overruns)).toBeGreaterThan(0);
+      expect(Math.min(seen.spent, seen.misjudged)).toBeGreaterThan(0);
     }, 150_000);
 
     it('any interleaving of hold, touch, close, grant, shut, settle, sweep, restart, flush, rollback and withdrawal: nothing lost, wrong, absorbed in time, left held', async () => {
