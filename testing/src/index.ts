@@ -14,6 +14,7 @@ export {
   type SeedOptions,
   type SeededInstallation,
 } from './installation/seed-installation.js';
+export { untilServed } from './installation/until-served.js';
 export {
   startInstallation,
   type FirstRunSecrets,

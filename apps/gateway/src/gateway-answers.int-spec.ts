@@ -1,4 +1,4 @@
-import { eventually, marker } from '@tollgate/testing';
+import { eventually, marker, untilServed } from '@tollgate/testing';
 import { GatewayBench, errorOf, events } from './gateway.spec-kit.js';
 
 const bench = new GatewayBench();
@@ -136,7 +136,7 @@ describe('balances', () => {
       upstreams: [bench.upstream.baseUrl],
       outputTokensMax: 100_000,
     });
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await untilServed(bench.baseUrl, poor);
     await bench.upstream.behave({ chunks: 8_000, chunkBytes: 3, chunkDelayMs: 0 });
     const options = { stream: true, stream_options: { include_usage: true } };
     const response = await bench.post(
@@ -219,7 +219,7 @@ describe('embeddings and legacy completions', () => {
 describe('models', () => {
   it('lists what the key may use, and reads one whose name holds a slash and a colon', async () => {
     const named = await bench.seed({ model: 'vendor/model:latest', upstreams: [bench.upstream.baseUrl] });
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await untilServed(bench.baseUrl, named);
     const headers = { authorization: `Bearer ${named.apiKey}` };
     const list: any = await (await fetch(`${bench.baseUrl}/v1/models`, { headers })).json();
     expect(list).toMatchObject({ object: 'list', has_more: false });

@@ -8,6 +8,7 @@ import {
   seedInstallation,
   startFakeUpstream,
   startRedis,
+  untilServed,
   type FakeUpstream,
   type SeededInstallation,
   type TestDatabase,
@@ -83,6 +84,16 @@ export class GatewayProcesses {
     });
   }
 
+  /** With a model that these gateways have heard of. */
+  async seedServed(
+    gateways: readonly GatewayProcess[],
+    options: Partial<Parameters<typeof seedInstallation>[0]>,
+  ): Promise<SeededInstallation> {
+    const seeded = await this.seed(options);
+    await Promise.all(gateways.map(({ baseUrl }) => untilServed(baseUrl, seeded)));
+    return seeded;
+  }
+
   /** `redisUrl` where it is reached on another way. */
   async startGateway(redisUrl = this.redis.url): Promise<GatewayProcess> {
     const started = this.run('apps/gateway/src/main.ts', {
@@ -120,15 +131,21 @@ export class GatewayProcesses {
     });
   }
 
-  /** The checkpoints of an account's open holds, by request; null where nothing was delivered yet. */
-  async holdsOf({ accountId }: SeededInstallation): Promise<Map<string, unknown>> {
-    if (this.store === 'postgres') {
-      const { rows } = await this.owner.query<{ id: string; checkpoint: unknown }>(
-        "SELECT id, checkpoint FROM tollgate.reservation WHERE account_id = $1 AND kind = 'request' AND state = 'open'",
-        [accountId],
-      );
-      return new Map(rows.map(({ id, checkpoint }) => [id, checkpoint]));
-    }
+  /**
+   * The checkpoints of an account's open holds, by request; null where nothing was delivered yet. Those in Postgres too where the store is
+   * Redis: whoever waits for Redis in vain holds there.
+   */
+  async holdsOf(seeded: SeededInstallation): Promise<Map<string, unknown>> {
+    const inPockets = this.store === 'redis' ? await this.pocketHoldsOf(seeded) : [];
+    const { rows } = await this.owner.query<{ id: string; checkpoint: unknown }>(
+      "SELECT id, checkpoint FROM tollgate.reservation WHERE account_id = $1 AND kind = 'request' AND state = 'open'",
+      [seeded.accountId],
+    );
+    return new Map([...rows.map(({ id, checkpoint }) => [id, checkpoint] as const), ...inPockets]);
+  }
+
+  /** Of these, the ones in Redis. */
+  async pocketHoldsOf({ accountId }: SeededInstallation): Promise<Map<string, unknown>> {
     const holds = await this.pockets.hgetall(pocketKeys(accountId).holds);
     return new Map(
       Object.entries(holds).map(([id, hold]) => {

@@ -1,4 +1,4 @@
-import { eventually, marker } from '@tollgate/testing';
+import { eventually, marker, untilServed } from '@tollgate/testing';
 import { GatewayBench, SECRET, errorOf, events } from './gateway.spec-kit.js';
 
 const bench = new GatewayBench();
@@ -232,7 +232,7 @@ describe('upstreams that fail', () => {
       model: 'two-upstreams',
       upstreams: [bench.upstream.baseUrl, bench.spare.baseUrl],
     });
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await untilServed(bench.baseUrl, two);
     await bench.upstream.behave({ status: 503 });
     for (const stream of [false, true]) {
       const response = await bench.post(

@@ -36,7 +36,11 @@ export async function seedInstallation(options: SeedOptions): Promise<SeededInst
   await client.connect();
   try {
     const account = await seedAccount(client, options);
-    return { ...account, ...(await seedModel(client, options)) };
+    // A gateway that runs hears of all of it at once.
+    await client.query('BEGIN');
+    const model = await seedModel(client, options);
+    await client.query('COMMIT');
+    return { ...account, ...model };
   } finally {
     await client.end();
   }
