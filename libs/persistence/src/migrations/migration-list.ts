@@ -20,6 +20,7 @@ import { QuickenSettling } from './1795219984000-QuickenSettling.js';
 import { AddGrantBatch } from './1795219985000-AddGrantBatch.js';
 import { EndForgottenHolds } from './1795219986000-EndForgottenHolds.js';
 import { SettleFromOwnHolds } from './1795219987000-SettleFromOwnHolds.js';
+import { FindHoldsByKey } from './1795219988000-FindHoldsByKey.js';
 
 /** Every migration, oldest first. */
 export const MIGRATIONS = [
@@ -45,6 +46,7 @@ export const MIGRATIONS = [
   AddGrantBatch,
   EndForgottenHolds,
   SettleFromOwnHolds,
+  FindHoldsByKey,
 ] as const;
 
 /** Their names, oldest first. The last one is the version of the schema. */
