@@ -16,7 +16,7 @@ import { basename, dirname, join } from 'node:path';
 import { Client } from 'pg';
 import { locatePostgresBinaries, type PostgresBinaries } from './binaries.js';
 import { findFreePort } from './free-port.js';
-import { isAlive, readPostmasterPid } from './postmaster-pid.js';
+import { isAlive, isPostmasterOf, readPostmasterPid } from './postmaster-pid.js';
 import { startPostgresServer, type PostgresServer, type PostgresServerOptions } from './postgres-server.js';
 import { candidateIdentities } from './process-identity.js';
 
@@ -99,6 +99,9 @@ describe('startPostgresServer', () => {
     expect(await answer(adopted, 'SELECT 1')).toBe(1);
     await adopted.stop();
     await adopted.exited;
+    expect(isPostmasterOf(left.pid, join(folder, 'postgres'))).toBe(false);
+    // It has ended, but its process id goes only when its parent, this process, has noticed.
+    await left.exited;
     expect(isAlive(left.pid)).toBe(false);
   });
 

@@ -58,16 +58,29 @@ export function isPostmasterOf(pid: number, dataDir: string): boolean {
 }
 
 function isLinuxPostmaster(pid: number, dataDir: string): boolean {
-  try {
-    const [program = ''] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    if (!/^(postgres|postmaster)/.test(basename(program))) return false;
-  } catch {
-    return false;
-  }
+  const program = linuxProgram(pid);
+  if (program === null || !/^(postgres|postmaster)/.test(program)) return false;
   try {
     // Postgres works in its data folder.
     return readlinkSync(`/proc/${pid}/cwd`) === realpathSync(dataDir);
   } catch {
-    return isAlive(pid);
+    return linuxProgram(pid) !== null;
+  }
+}
+
+/**
+ * The name of the program that a process runs; null once it has ended, even if its parent has not noticed yet. While it
+ * ends it has no command line any more, but still its sockets and files: there the kernel's name of it counts
+ * (proc_pid_stat(5): `pid (name) state …`).
+ */
+function linuxProgram(pid: number): string | null {
+  try {
+    const [, name = '', state = ''] =
+      /^\d+ \((.*)\) (\S)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
+    if (state === 'Z' || state === 'X') return null;
+    const [path = ''] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return path === '' ? name : basename(path);
+  } catch {
+    return null;
   }
 }
