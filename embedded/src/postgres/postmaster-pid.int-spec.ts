@@ -22,7 +22,8 @@ onLinux('a program called postgres in its data folder', () => {
 
   /** Answers its process id, which stays when it ends: its parent takes no note of that. */
   async function start(): Promise<number> {
-    const program = 'console.log(process.pid); setInterval(() => {}, 1e3)';
+    // Later versions of Node name their main thread after something else.
+    const program = `process.title = 'postgres'; console.log(process.pid); setInterval(() => {}, 1e3)`;
     const parent = spawn('/bin/sh', ['-c', `./postgres -e "${program}" & exec sleep 60`], {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'inherit'],
