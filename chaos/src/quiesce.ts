@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Client } from 'pg';
 import { run } from './world/database.js';
-import { readJournals } from './world/journal-files.js';
+import { inBooks } from './world/event-copies.js';
+import { eventsOf, readJournals } from './world/journal-files.js';
 import type { World } from './world/world.js';
 
 /** What still has to come to rest. */
@@ -15,7 +16,6 @@ const QUEUES = [
   'ZCARD bull:usage:delayed',
   'ZCARD bull:usage:failed',
 ];
-const ASKED_MAX = 10_000;
 
 /** Takes every trouble away and starts whatever is down. */
 export async function heal(world: World): Promise<void> {
@@ -74,16 +74,6 @@ async function unrestOf(world: World, client: Client): Promise<Unrest> {
 
 /** Events in the journals that are neither in the books nor in quarantine. */
 async function unknownEvents(world: World, client: Client): Promise<number> {
-  const ids = new Set(
-    readJournals(world.journals).flatMap((line) => (line.kind === 'event' ? [line.event.requestId] : [])),
-  );
-  const all = [...ids];
-  let known = 0;
-  for (let from = 0; from < all.length; from += ASKED_MAX) {
-    const { rows } = await client.query('SELECT count(*) FROM tollgate.known_requests($1)', [
-      all.slice(from, from + ASKED_MAX),
-    ]);
-    known += Number(rows[0]?.count);
-  }
-  return all.length - known;
+  const ids = new Set(eventsOf(readJournals(world.journals)));
+  return ids.size - (await inBooks(client, [...ids])).size;
 }

@@ -16,7 +16,7 @@ import type { RunReport } from './report/run-report.js';
 import { SABOTAGES, type Sabotage } from './sabotage/sabotages.js';
 import { SeededChoice } from './seeded-choice.js';
 import { run } from './world/database.js';
-import { readJournals, type JournalLine } from './world/journal-files.js';
+import { readJournals, type LostJournal } from './world/journal-files.js';
 import { World } from './world/world.js';
 
 const LONG_STREAMS = 0.08;
@@ -46,7 +46,7 @@ export class ChaosRun {
   private readonly choice: SeededChoice;
   private readonly points: NamedPoints;
   private readonly sabotage: Sabotage | null;
-  private readonly lostJournal: JournalLine[] = [];
+  private readonly lostJournals: LostJournal[] = [];
   private readonly crashes: string[] = [];
   private outage: StruckFault | null = null;
   private isOver = false;
@@ -110,7 +110,7 @@ export class ChaosRun {
           world,
           choice: faultChoice,
           timeScale: args.timeScale,
-          onJournalLost: (lines) => this.lostJournal.push(...lines),
+          onJournalLost: (lost) => this.lostJournals.push(lost),
         },
         choice: faultChoice,
         perSecond: args.scenario === null ? (sabotage?.faultsPerSecond ?? args.faultsPerSecond) : 0,
@@ -178,7 +178,7 @@ export class ChaosRun {
         sent: traffic.sent,
         delivered: await world.witness.delivered(`${world.folder}/delivered.jsonl`),
         journal: readJournals(world.journals),
-        lostJournal: this.lostJournal,
+        lostJournals: this.lostJournals,
         forgotten: schedule.struck.filter(({ kind }) => FORGETTING.includes(kind)),
         holdLifeMs: HOLD_LIFE_MS * this.args.timeScale,
         lives: new Map(world.gateways.map(({ name, lives }) => [name, lives])),

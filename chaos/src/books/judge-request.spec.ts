@@ -4,6 +4,7 @@ import type { KnownPrice } from './exact-cost.js';
 import { judgeAbsorbed } from './absorbed.js';
 import { judgeRequest } from './judge-request.js';
 import type { Jury } from './jury.js';
+import type { LostJournal } from '../world/journal-files.js';
 import type { TransferRow, UsageRow } from './ledger-books.js';
 import { gatherCases, type RequestCase } from './request-case.js';
 
@@ -98,17 +99,17 @@ const right: RequestCase = {
   diedAtMs: null,
   frozenMs: 0,
 };
-/** Its gateway died 1.5 s after the first content. */
+/** Its gateway died 2.1 s after the first content. */
 const died: RequestCase = {
   ...right,
-  sent: { ...sent, outcome: 'broken', endedAtMs: 11_600, usage: null, contentBytes: 40 },
+  sent: { ...sent, outcome: 'broken', endedAtMs: 12_200, usage: null, contentBytes: 40 },
   delivered: [{ ...delivered, hasEnded: false, usage: null, chunks: 2, contentBytes: 40 }],
   truth: [],
   swept: [{ ...truth, isSwept: true, costNano: 6_000n, usageSource: 'partial', outcome: 'client_closed' }],
   transfers: [moved('swept', -6_000n)],
   events: [],
   checkpoints: [{ kind: 'checkpoint', contract: 2, event: eventOf(5_000n).event }],
-  diedAtMs: 11_600,
+  diedAtMs: 12_200,
 };
 
 function moved(kind: string, amountNano: bigint): TransferRow {
@@ -223,9 +224,9 @@ describe('a request before the judge', () => {
   });
 
   it('may be swept for less than its first checkpoint where that was later than its hold lives', () => {
-    const guess = { ...truth, isSwept: true, costNano: 0n, usageSource: 'partial', recordedAtMs: 20_600 };
+    const guess = { ...truth, isSwept: true, costNano: 0n, usageSource: 'partial', recordedAtMs: 21_200 };
     expect(rulesOf({ ...died, swept: [guess], transfers: [] })).toEqual([]);
-    expect(rulesOf({ ...died, swept: [{ ...guess, recordedAtMs: 20_599 }], transfers: [] })).toEqual([
+    expect(rulesOf({ ...died, swept: [{ ...guess, recordedAtMs: 21_199 }], transfers: [] })).toEqual([
       'wrong amount',
     ]);
   });
@@ -283,6 +284,12 @@ describe('a request before the judge', () => {
     expect(rulesOf({ ...guessed, isJournalLost: true })).toEqual([]);
     expect(rulesOf({ ...gone, diedAtMs: 10_500 })).toEqual(['lost']);
     expect(rulesOf({ ...gone, diedAtMs: 10_500, isJournalLost: true })).toEqual([]);
+    const long = { ...guessed.sent, endedAtMs: 12_101 };
+    expect(rulesOf({ ...gone, sent: long, diedAtMs: 12_500, isJournalLost: true })).toEqual(['lost']);
+    // However long after its end: nothing had left it by then.
+    const short = { ...long, endedAtMs: 12_100 };
+    expect(rulesOf({ ...gone, sent: short, diedAtMs: 15_000, isJournalLost: true })).toEqual([]);
+    expect(rulesOf({ ...gone, sent: long, frozenMs: 1, diedAtMs: 15_000, isJournalLost: true })).toEqual([]);
   });
 
   describe('died under its gateway', () => {
@@ -292,6 +299,7 @@ describe('a request before the judge', () => {
       endedAtMs: number,
       deliveries: RequestCase['delivered'],
       end = 'SIGKILL',
+      lostJournals: LostJournal[] = [],
     ): number | null => {
       const lives = new Map([['gateway-1', [{ ...life, startedAtMs: 0, endedAtMs, end }]]]);
       const books = { usage: [], transfers: [], accounts: [], prices: [], quarantine: [], violations: [] };
@@ -300,7 +308,7 @@ describe('a request before the judge', () => {
         delivered: deliveries,
         books: { ...books, liveReservations: [] },
         journal: [],
-        lostJournal: [],
+        lostJournals,
         forgotten: [],
         holdLifeMs: 9_000,
         lives,
@@ -310,15 +318,21 @@ describe('a request before the judge', () => {
     };
 
     it('where it was killed before the event could be on the disk', () => {
-      expect(diedAt(11_200, [])).toBe(11_200);
-      expect(diedAt(11_201, [])).toBeNull();
-      expect(diedAt(11_200, [], 'exit code 0')).toBeNull();
+      expect(diedAt(13_200, [])).toBe(13_200);
+      expect(diedAt(13_201, [])).toBeNull();
+      expect(diedAt(13_200, [], 'exit code 0')).toBeNull();
+    });
+
+    it('whenever that was, where its disk was lost and its event was nowhere else', () => {
+      const lines = [eventOf(COST)];
+      expect(diedAt(60_000, [], 'SIGKILL', [{ lines, copied: new Set() }])).toBe(60_000);
+      expect(diedAt(60_000, [], 'SIGKILL', [{ lines, copied: new Set([requestId]) }])).toBeNull();
     });
 
     it('and where that was late, as its upstream was asked long after its client had left', () => {
       const late = { ...delivered, arrivedAtMs: 15_000, closedAtMs: 15_010 };
-      expect(diedAt(16_000, [late])).toBe(16_000);
-      expect(diedAt(16_001, [late])).toBeNull();
+      expect(diedAt(18_010, [late])).toBe(18_010);
+      expect(diedAt(18_011, [late])).toBeNull();
     });
   });
 

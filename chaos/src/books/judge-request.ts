@@ -8,7 +8,7 @@ import type { RequestCase } from './request-case.js';
 /** Answers that say that nothing was done, by their code. */
 const REFUSALS = ['insufficient_quota', 'billing_unavailable', 'account_deactivated', 'server_is_overloaded'];
 /** How long a delivery may have run before its gateway died, without a checkpoint anywhere. */
-const CHECKPOINTED_WITHIN_MS = 1_000;
+const CHECKPOINTED_WITHIN_MS = 2_000;
 
 /** Holds the three books of one request against each other. */
 export function judgeRequest(one: RequestCase, jury: Jury): Violation[] {
@@ -178,7 +178,7 @@ function judgeSwept(
   // Where every copy was lost nobody knows more than the guess.
   if (one.diedAtMs === null && !one.isForgotten) {
     accuse('lost', 'only a guess is in the books, and its gateway lived on');
-  } else if (sent.outcome === 'complete' && !one.isJournalLost) {
+  } else if (sent.outcome === 'complete' && !one.isJournalLost && !one.isForgotten) {
     accuse('lost', 'the client has it all, and only a guess is in the books, though no disk was lost');
   }
   judgePrice(one, { row: swept, jury, accuse });
@@ -219,8 +219,10 @@ function judgeAbsence(one: RequestCase, accuse: Accuse): void {
     accuse('lost', 'it was delivered, its gateway lived on, the books have nothing');
   } else if (checkpoints.some(({ event }) => BigInt(event.costNano) > 0n)) {
     accuse('lost', 'its gateway died, and its checkpoint is in the journal and not in the books');
-  } else if (sent.firstContentAtMs !== null && diedAtMs - sent.firstContentAtMs > CHECKPOINTED_WITHIN_MS) {
-    const sinceMs = diedAtMs - sent.firstContentAtMs;
-    accuse('lost', `its gateway died ${sinceMs} ms after the first content, without a checkpoint anywhere`);
+  } else if (sent.firstContentAtMs !== null) {
+    // A checkpoint is of a stream that runs: what has ended has its event.
+    const ranMs = Math.min(diedAtMs, sent.endedAtMs) - sent.firstContentAtMs - one.frozenMs;
+    if (ranMs <= CHECKPOINTED_WITHIN_MS) return;
+    accuse('lost', `it ran for ${ranMs} ms after its first content, without a checkpoint anywhere`);
   }
 }

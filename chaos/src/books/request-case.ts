@@ -2,7 +2,7 @@ import type { SentRequest } from '../clients/sent-request.js';
 import { requestIdFromWire } from '../clients/sent-request.js';
 import type { Delivered } from '../upstream/delivered.js';
 import type { Freeze, Life } from '../world/app-process.js';
-import type { JournalLine } from '../world/journal-files.js';
+import type { JournalLine, LostJournal } from '../world/journal-files.js';
 import type { LedgerBooks, TransferRow, UsageRow } from './ledger-books.js';
 
 type Written<K extends JournalLine['kind']> = Extract<JournalLine, { kind: K }>;
@@ -17,9 +17,9 @@ export interface RequestCase {
   readonly transfers: readonly TransferRow[];
   readonly events: readonly Written<'event'>[];
   readonly checkpoints: readonly Written<'checkpoint'>[];
-  /** Lines of it were in a journal whose disk was lost. */
+  /** Lines of it were in a journal whose disk was lost before its event was anywhere else. */
   readonly isJournalLost: boolean;
-  /** And Redis forgot what it knew of it, or may have: nobody knows then. */
+  /** Lines of it were in a journal whose disk was lost, and Redis forgot what it knew of it, or may have: nobody knows then. */
   readonly isForgotten: boolean;
   /** When its gateway died under it, in milliseconds since the epoch; null: it did not. */
   readonly diedAtMs: number | null;
@@ -33,7 +33,7 @@ export interface RunTraces {
   readonly delivered: readonly Delivered[];
   readonly books: LedgerBooks;
   readonly journal: readonly JournalLine[];
-  readonly lostJournal: readonly JournalLine[];
+  readonly lostJournals: readonly LostJournal[];
   /** When Redis forgot something, in milliseconds since the epoch. */
   readonly forgotten: readonly { readonly fromMs: number; readonly toMs: number }[];
   /** How long a hold lives that nobody renews. */
@@ -44,16 +44,17 @@ export interface RunTraces {
 }
 
 /** How long after its end a request's event may need to be on the disk, while its gateway runs. */
-export const JOURNALLED_WITHIN_MS = 1_000;
+export const JOURNALLED_WITHIN_MS = 3_000;
 
 /** Puts together what belongs together. Records and deliveries of nobody's request are answered apart. */
 export function gatherCases(traces: RunTraces): { cases: RequestCase[]; strangers: string[] } {
-  const { sent, books, journal, lostJournal } = traces;
+  const { sent, books, journal, lostJournals } = traces;
   const delivered = groupBy(traces.delivered, ({ marker }) => marker ?? '');
   const usage = groupBy(books.usage, ({ requestId }) => requestId);
   const transfers = groupBy(books.transfers, ({ refId }) => refId);
   const lines = groupBy(journal, requestOf);
-  const lost = groupBy(lostJournal, requestOf);
+  const lost = new Set(lostJournals.flatMap(({ lines: gone }) => gone.map(requestOf)));
+  const copied = new Set(lostJournals.flatMap((one) => [...one.copied]));
   const cases = sent.map((one): RequestCase => {
     const deliveries = delivered.get(one.marker) ?? [];
     const fromUpstream = deliveries
@@ -62,6 +63,8 @@ export function gatherCases(traces: RunTraces): { cases: RequestCase[]; stranger
     const requestId = one.requestId ?? fromUpstream ?? null;
     const rows = requestId === null ? [] : (usage.get(requestId) ?? []);
     const written = requestId === null ? [] : (lines.get(requestId) ?? []);
+    const isOnLostDisk = requestId !== null && lost.has(requestId);
+    const isJournalLost = isOnLostDisk && !copied.has(requestId);
     return {
       sent: one,
       requestId,
@@ -71,9 +74,9 @@ export function gatherCases(traces: RunTraces): { cases: RequestCase[]; stranger
       transfers: requestId === null ? [] : (transfers.get(requestId) ?? []),
       events: written.filter((line) => line.kind === 'event'),
       checkpoints: written.filter((line) => line.kind === 'checkpoint'),
-      isJournalLost: requestId !== null && lost.has(requestId),
-      isForgotten: requestId !== null && lost.has(requestId) && isForgotten(one, traces),
-      diedAtMs: deathOf(one, overAtMs(one, deliveries), traces),
+      isJournalLost,
+      isForgotten: isOnLostDisk && isForgotten(one, traces),
+      diedAtMs: deathOf(one, isJournalLost ? Infinity : overAtMs(one, deliveries), traces),
       frozenMs: frozenBetween(
         traces.freezes.get(one.gateway) ?? [],
         one.sentAtMs,
@@ -93,9 +96,15 @@ function isForgotten({ sentAtMs, endedAtMs }: SentRequest, { forgotten, holdLife
   return forgotten.some(({ fromMs, toMs }) => toMs >= sentAtMs && fromMs <= endedAtMs + 2 * holdLifeMs);
 }
 
-/** When a request was given up or admitted, whichever was later: a gateway short of processor asks after its client has left. */
+/**
+ * When both sides of a request were over, and it was admitted: a gateway short of processor asks its upstream after the client has left,
+ * and notices late that it did.
+ */
 function overAtMs(sent: SentRequest, deliveries: readonly Delivered[]): number {
-  return Math.max(sent.endedAtMs, ...deliveries.map(({ arrivedAtMs }) => arrivedAtMs));
+  return Math.max(
+    sent.endedAtMs,
+    ...deliveries.map(({ arrivedAtMs, closedAtMs }) => closedAtMs ?? arrivedAtMs),
+  );
 }
 
 /** The end of the life in which the request was sent, if it came by force before the request's event could be on the disk. */

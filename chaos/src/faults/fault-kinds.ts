@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SeededChoice } from '../seeded-choice.js';
 import type { AppProcess } from '../world/app-process.js';
-import { journalOf, loseJournal, type JournalLine } from '../world/journal-files.js';
+import { copiedEvents, type EventCopy } from '../world/event-copies.js';
+import { eventsOf, journalOf, loseJournal, type LostJournal } from '../world/journal-files.js';
 import { proxyOf, type World } from '../world/world.js';
 
 /** What a fault may use. */
@@ -9,8 +10,7 @@ export interface FaultSetting {
   readonly world: World;
   readonly choice: SeededChoice;
   readonly timeScale: number;
-  /** Told of the lines of a journal that was lost with its disk. */
-  readonly onJournalLost: (lines: readonly JournalLine[]) => void;
+  readonly onJournalLost: (lost: LostJournal) => void;
 }
 
 export type FaultPart =
@@ -21,7 +21,7 @@ export interface FaultKind {
   /** What it happens to: faults that share a part never happen at the same time. */
   readonly parts: readonly FaultPart[];
   /** The copy of usage that it destroys. Of the two copies only one is lost at a time: no design outlives the loss of both. */
-  readonly losesCopy?: 'journal' | 'queue';
+  readonly losesCopy?: EventCopy;
   /** Lets it happen, and ends it. False if there was nothing to happen to. */
   readonly strike: (setting: FaultSetting) => Promise<boolean>;
 }
@@ -142,7 +142,8 @@ async function loseDisk(setting: FaultSetting): Promise<boolean> {
   await world.proxies.set(proxyOf(gateway.name, 'redis'), {});
   if (!isKilled) return false;
   while (life?.endedAtMs === null) await delay(1);
-  setting.onJournalLost(loseJournal(folder, world.journals));
+  const lines = loseJournal(folder, world.journals);
+  setting.onJournalLost({ lines, copied: await copiedEvents(world, eventsOf(lines)) });
   await gateway.untilReady().catch(() => undefined);
   return true;
 }

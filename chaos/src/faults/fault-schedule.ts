@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SeededChoice } from '../seeded-choice.js';
+import { untilRead, type EventCopy } from '../world/event-copies.js';
 import { FAULT_KINDS, type FaultKind, type FaultPart, type FaultSetting } from './fault-kinds.js';
 
 /** A fault as it happened. Times are milliseconds since the epoch. */
@@ -18,7 +19,7 @@ export interface ScheduleOptions {
 }
 
 const TICK_MS = 100;
-/** Between the losses of the two copies of usage, of its time in production: by then a gateway has settled what the queue lost. */
+/** Between the losses of the two copies of usage at least, of its time in production. */
 const APART_MS = 120_000;
 
 /** Deals faults: every kind once, in an order out of the seed, then again, as fast as is wanted and parts are free. */
@@ -27,8 +28,8 @@ export class FaultSchedule {
   readonly failures: string[] = [];
   private readonly busy = new Set<FaultPart>();
   private readonly running = new Set<Promise<void>>();
-  /** Until when the other copy of usage may not be lost. */
-  private readonly keptUntilMs = { journal: 0, queue: 0 };
+  /** Until when a copy of usage may not be lost, and for how many losses of the other. */
+  private readonly kept = { journal: { untilMs: 0, losses: 0 }, queue: { untilMs: 0, losses: 0 } };
   private deck: string[] = [];
   private isStopped = false;
   private loop: Promise<void> = Promise.resolve();
@@ -78,14 +79,15 @@ export class FaultSchedule {
       const isFree = !parts.some((part) => this.busy.has(part));
       if (losesCopy === undefined) return isFree;
       wanted ??= losesCopy;
-      return isFree && losesCopy === wanted && Date.now() >= this.keptUntilMs[losesCopy];
+      const { untilMs, losses } = this.kept[losesCopy];
+      return isFree && losesCopy === wanted && losses === 0 && Date.now() >= untilMs;
     });
   }
 
   private async strike(name: string): Promise<void> {
     const kind = kindOf(name);
     const kept = kind.losesCopy === 'journal' ? 'queue' : 'journal';
-    if (kind.losesCopy !== undefined) this.keptUntilMs[kept] = Infinity;
+    if (kind.losesCopy !== undefined) this.kept[kept].losses += 1;
     for (const part of kind.parts) this.busy.add(part);
     const fromMs = Date.now();
     try {
@@ -94,10 +96,19 @@ export class FaultSchedule {
       this.failures.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
     } finally {
       for (const part of kind.parts) this.busy.delete(part);
-      if (kind.losesCopy !== undefined) {
-        this.keptUntilMs[kept] = Date.now() + APART_MS * this.options.setting.timeScale;
-      }
+      if (kind.losesCopy !== undefined) void this.keepUntilRead(kept);
     }
+  }
+
+  /** What one copy of usage lacks is read from the other before that may be lost, however long a slow machine takes. */
+  private async keepUntilRead(kept: EventCopy): Promise<void> {
+    const { setting, kinds } = this.options;
+    const copy = this.kept[kept];
+    copy.untilMs = Date.now() + APART_MS * setting.timeScale;
+    if (kinds.some((name) => kindOf(name).losesCopy === kept)) {
+      await untilRead(setting.world, kept, () => this.isStopped);
+    }
+    copy.losses -= 1;
   }
 }
 

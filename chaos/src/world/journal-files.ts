@@ -23,6 +23,13 @@ const factSchema = z.discriminatedUnion('kind', [
 
 export type JournalLine = z.infer<typeof factSchema>;
 
+/** A journal that was lost with its disk. */
+export interface LostJournal {
+  readonly lines: readonly JournalLine[];
+  /** The requests whose event was in the queue or in the books by then: their other copy. */
+  readonly copied: ReadonlySet<string>;
+}
+
 /** All lines of the journals under a folder, adopted ones too. Read without the gateway's code, which is under test. */
 export function readJournals(folder: string): JournalLine[] {
   if (!existsSync(folder)) return [];
@@ -31,6 +38,11 @@ export function readJournals(folder: string): JournalLine[] {
     if (entry.isDirectory()) return readJournals(path);
     return SEGMENT.test(entry.name) ? readLines(readFileSync(path, 'utf8')) : [];
   });
+}
+
+/** The requests whose event is among the lines. */
+export function eventsOf(lines: readonly JournalLine[]): string[] {
+  return lines.flatMap((line) => (line.kind === 'event' ? [line.event.requestId] : []));
 }
 
 /** A torn line is nobody's. */
