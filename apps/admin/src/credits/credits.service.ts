@@ -18,7 +18,7 @@ import type { Actor } from '../auth/operator.js';
 import { EscrowReturn } from '../escrows/escrow-return.js';
 import { Problem, type ProblemCode } from '../http/problem.js';
 import type { IdempotentRequest, OnceAnswer } from './idempotent-request.js';
-import { findStoredAnswer, storeAnswer } from './idempotency.js';
+import { findStoredAnswer, nameOfCall, storeAnswer, type IdempotentCall } from './idempotency.js';
 import { transferView } from './transfer-view.js';
 import type { MoneyAnswer } from './transfer.schema.js';
 
@@ -33,6 +33,9 @@ export interface Movement {
 
 @Injectable()
 export class CreditsService {
+  /** The calls that have no answer yet, by their names. */
+  private readonly running = new Map<string, Promise<OnceAnswer>>();
+
   constructor(
     private readonly changes: AuditedChanges,
     private readonly escrows: EscrowReturn,
@@ -41,12 +44,22 @@ export class CreditsService {
   /**
    * Moves credits once for each Idempotency-Key: the booking, its audit row and the stored answer are one transaction
    * under the account's lock, so that of equal calls at once the first books and the others repeat its answer. What is set aside
-   * for Redis is taken back first, if the account is too short otherwise.
+   * for Redis is taken back first, if the account is too short otherwise. That takes several transactions: an equal call that came
+   * meanwhile could be refused between them, and its caller told that nothing was moved. So it waits for the first, and is told the same.
    * @throws Problem 404 for no such account, 409 for a refused booking or a key of another body, 503 if Redis has to give credits
    *   back and does not answer.
    */
   async move(actor: Actor, request: IdempotentRequest, movement: Movement): Promise<OnceAnswer> {
     const call = { ...request, accountId: movement.accountId };
+    const name = nameOfCall(call);
+    const running = this.running.get(name);
+    if (running !== undefined) return { ...(await running), replayed: true };
+    const done = this.moveOnce(actor, call, movement).finally(() => this.running.delete(name));
+    this.running.set(name, done);
+    return done;
+  }
+
+  private moveOnce(actor: Actor, call: IdempotentCall, movement: Movement): Promise<OnceAnswer> {
     return this.escrows.around(movement.accountId, (release) =>
       this.changes.run<OnceAnswer>(actor, async (manager) => {
         await lockAccount(manager, movement.accountId);

@@ -12,6 +12,11 @@ export interface IdempotentCall {
   readonly body: unknown;
 }
 
+/** The same text for equal calls, and for no others. */
+export function nameOfCall({ accountId, route, key, body }: IdempotentCall): string {
+  return JSON.stringify([accountId, route, key, hashBody(body).toString('base64')]);
+}
+
 /**
  * The answer that this call got before, or null if it is new. Needs the account's lock, so that of two calls at once
  * the second sees what the first stored.

@@ -136,6 +136,19 @@ describeWithRedis('credits that are set aside for Redis, when things happen at o
     expect(await rowOf(accountId)).toEqual({ posted: 60, held: 30 });
   });
 
+  it('come to a withdrawal that is asked for again and again before it is done, and each call is told so', async () => {
+    const refund = { kind: 'refund', amount: '-40' };
+    // Which of them is first to find the pocket gone differs from time to time.
+    for (let round = 0; round < 10; round += 1) {
+      const accountId = await accountInPocket();
+      const key = freshKey();
+      const answers = await Promise.all(Array.from({ length: 6 }, () => adjust(accountId, refund, key)));
+      expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 200, 200, 200, 201]);
+      expect(new Set(answers.map(({ body }) => body.transfer.id)).size).toBe(1);
+      expect(await rowOf(accountId)).toEqual({ posted: 60, held: 30 });
+    }
+  });
+
   it('are not taken while Redis is away: nothing is booked, and it says so', async () => {
     const accountId = await accountInPocket();
     await redis.stop('SIGKILL');
