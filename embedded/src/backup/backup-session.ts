@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Client } from 'pg';
+import { Client, DatabaseError } from 'pg';
 import { z } from 'zod';
 import { LaunchError } from '../launch-error.js';
 import { codeOf } from '../thrown.js';
@@ -39,7 +39,7 @@ export class BackupSession {
     const session = new BackupSession(client);
     // A lost connection also fails the next query; unheard, the event would end the process instead.
     client.on('error', () => (session.isLost = true));
-    await client.connect();
+    await connect(client);
     try {
       await client.query('SELECT pg_create_physical_replication_slot($1, true, true)', [
         `tollgate_backup_${randomBytes(6).toString('hex')}`,
@@ -93,6 +93,16 @@ export class BackupSession {
       .array(z.object({ name: z.string() }))
       .parse(rows)
       .map(({ name }) => name);
+  }
+}
+
+async function connect(client: Client): Promise<void> {
+  try {
+    await client.connect();
+  } catch (error) {
+    // Whoever asks has just found the server running: unless it says why not itself, it went away since.
+    if (error instanceof DatabaseError && !isShutdown(error)) throw error;
+    throw serverLost(error);
   }
 }
 

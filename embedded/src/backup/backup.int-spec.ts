@@ -1,5 +1,8 @@
+import { once } from 'node:events';
 import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { eventually } from '@tollgate/testing';
 import { DataLock } from '../data-folder/data-lock.js';
 import { visitDatabase } from '../database/visit-database.js';
 import { BackupSession } from './backup-session.js';
@@ -156,10 +159,22 @@ describe('a backup that cannot be finished', () => {
 
   it('leaves nothing when its database stops', async () => {
     const backup = backUp();
-    const { database } = installation;
-    setTimeout(() => void database.stop(), 150);
-    await expect(backup).rejects.toThrow('Postgres ended while it was backed up. Nothing was written');
+    const lost = expect(backup).rejects.toThrow('Postgres ended while it was backed up. Nothing was written');
+    // It has begun, and is far from its end.
+    await eventually(async () => expect(leftovers()).not.toEqual([]), 20_000, 5);
+    await installation.database.stop();
+    await lost;
     expect(leftovers()).toEqual([]);
+  });
+
+  it('says the same where the database stops before it has answered', async () => {
+    const stopping = createServer((socket) => socket.once('data', () => socket.destroy()));
+    await once(stopping.listen(0, '127.0.0.1'), 'listening');
+    const url = new URL(installation.database.ownerUrl);
+    url.port = String((stopping.address() as AddressInfo).port);
+    const started = BackupSession.start(url.href).finally(() => stopping.close());
+    await expect(started).rejects.toThrow('Postgres ended while it was backed up');
+    await expect(BackupSession.start(url.href)).rejects.toThrow('Postgres ended while it was backed up');
   });
 
   it('never overwrites, and never lies in the data folder', async () => {
